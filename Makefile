@@ -16,6 +16,7 @@ DEFAULT_PY := $(shell python3 -c 'import sys; print("%d.%d" % sys.version_info[:
 VENV := .venv$(if $(filter-out $(DEFAULT_PY),$(PY)),-$(PY))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BASE_STAMP := $(VENV)/.base
 
 # A skipped test is a failed test in every target here: see tests/support/no_skips.py.
 PYTEST := PYTHONPATH=tests $(BIN)/python -m pytest -p support.no_skips
@@ -31,7 +32,7 @@ $(STAMP): pyproject.toml setup.py scripts/find_python.sh
 	@python=$$($(FIND_PYTHON) $(PY)) && echo "creating $(VENV) with $$python" && "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@touch $@ $(BASE_STAMP)
 
 venv: $(STAMP) ## create or update the environment of PY
 
@@ -74,8 +75,15 @@ bench: $(STAMP) ## measure; docs/performance.md says what was found
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-demo: $(STAMP) ## both faces against a fake API on the loopback: no key, no network
-	$(BIN)/python examples/demo.py
+# The demo needs the library alone: a newcomer does not wait for what only tests need.
+$(BASE_STAMP): pyproject.toml setup.py scripts/find_python.sh
+	@python=$$($(FIND_PYTHON) $(PY)) && echo "creating $(VENV) with $$python" && "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+demo: $(BASE_STAMP) ## an agent on both faces: against the real API where OPENAI_API_KEY is set, else a fake one
+	@$(BIN)/python examples/demo.py
 
 docs: $(STAMP) ## API reference of both faces in build/docs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

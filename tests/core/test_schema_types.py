@@ -1,5 +1,7 @@
 """Inferred schemas against pydantic's own schema of the same type, titles aside."""
 
+# ruff: noqa: UP006, UP007, UP035, UP045  # the old spellings are what is tested, too
+
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Dict, FrozenSet, List, Literal, NamedTuple, NewType, Optional, Set, Tuple, Union  # noqa: UP035
+from typing import Annotated, Any, Dict, FrozenSet, List, Literal, NamedTuple, NewType, Optional, Set, Tuple, Union
 from uuid import UUID
 
 import pytest

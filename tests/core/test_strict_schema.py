@@ -2,7 +2,7 @@ import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Union
 
 import jsonschema
 import pytest
@@ -30,14 +30,14 @@ class Shape(BaseModel):
     kind: Literal["shape"] = "shape"
     points: list[Point] = Field(default_factory=list, description="Corners", max_length=9)
     colour: Colour = Colour.RED
-    label: Optional[str] = None
+    label: str | None = None
     main: Point = Field(description="The main one")
     size: float = Field(default=1.0, gt=0)
 
 
 class Other(BaseModel):
     kind: Literal["other"]
-    at: Optional[datetime] = None
+    at: datetime | None = None
     shape: Union[Shape, "Other", None] = None
 
 
@@ -103,13 +103,13 @@ def test_a_reference_at_the_root_is_replaced():
 
 def test_discriminated_unions_become_any_of():
     class Holder(BaseModel):
-        it: Annotated[Union[Shape, Other], Field(discriminator="kind")]
+        it: Annotated[Shape | Other, Field(discriminator="kind")]
 
     class Sure(Shape):
         kind: Literal["shape"]
 
     class Certain(BaseModel):
-        it: Annotated[Union[Sure, Other], Field(discriminator="kind")]
+        it: Annotated[Sure | Other, Field(discriminator="kind")]
 
     for model in (Holder, Certain):
         strict = strict_schema(model.model_json_schema())

@@ -1,0 +1,259 @@
+"""What the vendors' providers have in common: from arguments to a request, from an answer to a result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from ..._core import jsons
+from ..._core.endpoint import Endpoint
+from ..._core.events import StreamEvent, StreamEventType
+from ..._core.http import DEFAULT_TIMEOUTS, HttpRequest, Timeouts, TransportError
+from ..._core.log import logger, warn_once
+from ..._core.messages import MessageInput
+from ..._core.options import CallOptions, check_option_names, completion_request, read_timeouts
+from ..._core.profiles import ModelProfile
+from ..._core.results import CompletionResult
+from ..._core.retry import RetryPolicy, budget_for
+from ..._core.structured import OutputForm, read_output
+from ..._core.validate import repair
+from ..._core.wire.capability_rules import apply_capabilities
+from ..._core.wire.request import CompletionRequest, Dialect, Failure
+from ..._seam import _async as seam
+from ..exchange import Answer, Exchange
+from ..stream import EventStream
+from .base import BaseProvider
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+else:
+    from typing_extensions import Unpack
+
+_log = logger("providers")
+_LAST = (StreamEventType.DONE, StreamEventType.ERROR)
+
+
+class VendorProvider(BaseProvider):
+    """A provider that speaks a vendor's dialect over HTTP; not used by itself."""
+
+    _name: str
+    _dialect: Dialect
+
+    def _set_up(
+        self,
+        *,
+        model: str | type[ModelProfile],
+        endpoint: Endpoint,
+        headers: Mapping[str, str],
+        timeout: float | Timeouts | None,
+        http_client: Any,
+        policy: RetryPolicy,
+    ) -> None:
+        self.profile = ModelProfile.resolve(model)
+        self.model = model if isinstance(model, str) else self.profile.model_name
+        self._endpoint = endpoint
+        self._headers = {"content-type": "application/json", "accept": "application/json", **headers}
+        self._timeouts = DEFAULT_TIMEOUTS if timeout is None else read_timeouts(timeout)
+        self._policy = policy
+        self._transport = seam.open_transport(endpoint.base_url, http_client=http_client)
+        self._exchange = Exchange(self._transport, budget_for(endpoint.base_url, endpoint.api_key))
+        warning = self.profile.retirement_warning(date.today())
+        if warning is not None:
+            warn_once(_log, ("retirement", self.profile.key), warning)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model={self.model!r}, base_url={self._endpoint.base_url!r})"
+
+    async def complete(
+        self,
+        messages: MessageInput,
+        tools: Sequence[Any] | None = None,
+        tool_choice: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> CompletionResult:
+        """Ask the model and wait for the whole answer.
+
+        Args:
+            messages: Text, a Message, a dict in OpenAI's chat shape, or a list of these.
+            tools: Tools that the model may call: Tool objects or plain functions.
+            tool_choice: "auto", "none", "required" (or "any"), or a tool's name.
+            **options: See CallOptions: temperature, max_tokens, response_format, attempts, ...
+
+        Returns:
+            The answer, or a result with `ok` False, `status` and `error` for everything the API or the network says.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is out of range, or does not go with the model.
+        """
+        check_option_names("complete", options)
+        request, form = self._request(messages, tools, tool_choice, options, stream=False)
+        policy = self._policy_for(options)
+        request, http = self._prepare(request, options)
+        result = self._result(await self._exchange.send(http, policy), request)
+        return result if form.read is None else self._with_output(form, result)
+
+    def stream(
+        self,
+        messages: MessageInput,
+        tools: Sequence[Any] | None = None,
+        tool_choice: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EventStream:
+        """Ask the model and take the answer in pieces.
+
+        Args:
+            messages: As in `complete()`, like all other arguments.
+            tools: Tools that the model may call.
+            tool_choice: "auto", "none", "required" (or "any"), or a tool's name.
+            **options: See CallOptions.
+
+        Returns:
+            An iterator over StreamEvent that ends with exactly one DONE, or exactly one ERROR; also usable as a
+            context manager, which closes the connection at once when it is left early.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is out of range, or does not go with the model.
+        """
+        check_option_names("stream", options)
+        request, form = self._request(messages, tools, tool_choice, options, stream=True)
+        policy = self._policy_for(options)
+        request, http = self._prepare(request, options)
+        return EventStream(self._events(request, form, http, policy))
+
+    async def _events(
+        self, request: CompletionRequest, form: OutputForm, http: HttpRequest, policy: RetryPolicy
+    ) -> AsyncIterator[StreamEvent]:
+        answer = await self._exchange.open(http, policy)
+        if answer.stream is None:
+            failure = self._failure(answer)
+            yield _error(answer.status, failure.message)
+            return
+        parser = self._dialect.StreamParser(request)
+        try:
+            data = answer.body
+            while data:
+                events = parser.feed(data)
+                if events and events[-1].type in _LAST:
+                    self._finish(events[-1], form, answer)
+                    for event in events:
+                        yield event
+                    return
+                for event in events:
+                    yield event
+                data = await answer.stream.read()
+            events = parser.close()
+            self._finish(events[-1], form, answer)
+            for event in events:
+                yield event
+        except TransportError as failure:
+            yield _error(failure.status, self._endpoint.redact(failure.message))
+        finally:
+            await answer.stream.close()
+
+    async def close(self) -> None:
+        """Close the connections of the current loop or process; a closed provider that is used opens new ones."""
+        await self._transport.close()
+
+    def _request(
+        self,
+        messages: MessageInput,
+        tools: Sequence[Any] | None,
+        tool_choice: str | None,
+        options: CallOptions,
+        *,
+        stream: bool,
+    ) -> tuple[CompletionRequest, OutputForm]:
+        return completion_request(
+            messages, tools, tool_choice, options, model=self.model, profile=self.profile, stream=stream
+        )
+
+    def _headers_for(self, request: CompletionRequest) -> dict[str, str]:
+        return {}
+
+    def _policy_for(self, options: CallOptions) -> RetryPolicy:
+        attempts, backoff = options.get("attempts"), options.get("backoff")
+        if attempts is None and backoff is None:
+            return self._policy
+        return replace(
+            self._policy,
+            attempts=self._policy.attempts if attempts is None else attempts,
+            backoff=self._policy.backoff if backoff is None else backoff,
+        )
+
+    def _prepare(self, request: CompletionRequest, options: CallOptions) -> tuple[CompletionRequest, HttpRequest]:
+        request, notes = apply_capabilities(request, self._dialect.NAME)
+        for left_out in notes:
+            warn_once(_log, ("parameter", self.model, left_out.parameter), left_out.message)
+        prefill = request.profile.capabilities.assistant_prefill
+        repaired = repair(request.messages, self._dialect.NAME, prefill=prefill)
+        for note in repaired.notes:
+            _log.info("repaired before sending: %s", note)
+        request = replace(request, messages=repaired.messages)
+        timeout = options.get("timeout")
+        headers = self._headers | self._headers_for(request)
+        for name, value in (options.get("extra_headers") or {}).items():
+            headers[name.lower()] = value
+        http = HttpRequest(
+            "POST",
+            self._endpoint.base_url + self._dialect.PATH,
+            headers,
+            jsons.dumps(self._dialect.build_request(request)),
+            self._timeouts if timeout is None else read_timeouts(timeout),
+        )
+        return request, http
+
+    def _result(self, answer: Answer, request: CompletionRequest) -> CompletionResult:
+        if not 200 <= answer.status < 300:
+            failure = self._failure(answer)
+            return CompletionResult(
+                status=answer.status,
+                error=failure.message,
+                error_code=failure.code,
+                request_id=failure.request_id,
+                model=request.model,
+                provider=self._name,
+                attempts=answer.attempts,
+            )
+        return self._signed(self._dialect.parse_response(answer.body, request), answer)
+
+    def _signed(self, result: CompletionResult, answer: Answer) -> CompletionResult:
+        headers = answer.headers
+        return replace(
+            result,
+            provider=self._name,
+            request_id=headers.get("x-request-id") or headers.get("request-id") or result.request_id,
+            attempts=answer.attempts,
+        )
+
+    def _failure(self, answer: Answer) -> Failure:
+        if answer.failure is not None:
+            message = self._endpoint.redact(answer.failure.message)
+            return Failure(message, code="timeout" if answer.failure.kind == "timeout" else "connection")
+        if 300 <= answer.status < 400:
+            target = self._endpoint.redact(answer.headers.get("location", "somewhere else"))
+            return Failure(
+                f"the server redirects to {target}, which requests do not follow; set base_url to that address"
+            )
+        failure = self._dialect.parse_error(answer.status, answer.headers, answer.body)
+        return replace(failure, message=self._endpoint.redact(failure.message))
+
+    def _finish(self, event: StreamEvent, form: OutputForm, answer: Answer) -> None:
+        if event.type is StreamEventType.DONE:
+            event.data = self._with_output(form, self._signed(event.data, answer))
+        else:
+            event.data["error"] = self._endpoint.redact(event.data["error"])
+
+    def _with_output(self, form: OutputForm, result: CompletionResult) -> CompletionResult:
+        parsed, problem = read_output(form, result)
+        if problem is not None:
+            return replace(result, error=problem)
+        return result if parsed is None else replace(result, parsed=parsed)
+
+
+def _error(status: int, message: str) -> StreamEvent:
+    return StreamEvent(StreamEventType.ERROR, {"status": status, "error": message})

@@ -1,0 +1,40 @@
+"""Small files, written atomically: the only place below the seam that opens anything."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        OSError: It does not exist or cannot be read.
+    """
+    return Path(path).read_bytes()
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that readers see the old content or the new, never half of one.
+
+    Args:
+        path: Where; missing folders are made.
+        data: The whole new content.
+
+    Raises:
+        OSError: The disk is full or the place cannot be written; what stood there is untouched.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

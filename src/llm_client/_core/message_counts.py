@@ -1,0 +1,119 @@
+"""Token counts of messages, kept so that no message is counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Union
+
+from .messages import Message
+
+if TYPE_CHECKING:
+    from .profiles import ModelProfile
+
+# Whose tokenizer counts where nobody names a model: all current models of OpenAI share it.
+_DEFAULT_MODEL = "gpt-5.2"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounter:
+    """Counts the tokens of messages with one tokenizer.
+
+    Args:
+        key: Which tokenizer it is; counts of the same key are the same.
+        exact: Whether it counts as the vendor does, or estimates.
+        count: Tokens of one message, what the format adds to each included.
+        base: Tokens that the format adds to the whole.
+    """
+
+    key: str
+    exact: bool
+    count: Callable[[Message], int]
+    base: int = 0
+
+
+ModelLike = Union[str, "type[ModelProfile]", TokenCounter]
+"""A model's name, its profile, or a counter of one's own (which has no limit)."""
+
+
+def counter_for(model: ModelLike | None) -> TokenCounter:
+    """What counts the tokens of messages for a model; None means current models."""
+    if isinstance(model, TokenCounter):
+        return model
+    profile = _profile(_DEFAULT_MODEL if model is None else model)
+    tokenizer = profile.tokenizer
+    return _counter(profile, tokenizer.name, tokenizer.exact)
+
+
+@lru_cache(maxsize=64)
+def _counter(profile: type[ModelProfile], tokenizer: str, exact: bool) -> TokenCounter:
+    # Imported late, as the profiles are.
+    from .tokens import before_answer, count_message
+
+    counts, vendor, model = profile.tokenizer, profile.vendor, profile.model_name
+
+    def count(message: Message) -> int:
+        return count_message(message, counts, vendor=vendor, model=model)
+
+    return TokenCounter(f"{model}:{tokenizer}", exact, count, before_answer(vendor, model))
+
+
+def limit_of(model: ModelLike | None) -> int | None:
+    """Tokens that may be sent to a model, None where nobody says; with a margin where they can only be estimated."""
+    if model is None or isinstance(model, TokenCounter):
+        return None
+    from .tokens import SAFETY
+
+    profile = _profile(model)
+    limit = profile.max_input_tokens
+    if limit is None or profile.tokenizer.exact:
+        return limit
+    return int(limit / SAFETY)
+
+
+def _profile(model: str | type[ModelProfile]) -> type[ModelProfile]:
+    # Imported late: the profiles read the price table, which a conversation without a limit never needs.
+    from .profiles import ModelProfile
+
+    return ModelProfile.resolve(model)
+
+
+class CountTable:
+    """The counts of one conversation's messages by one tokenizer; an estimate is replaced once it can be exact."""
+
+    __slots__ = ("_counts", "_estimated", "total")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._estimated: set[int] = set()
+        self.total = 0
+
+    def of(self, index: int, message: Message, counter: TokenCounter) -> int:
+        """Tokens of the message at an index."""
+        known = self._counts.get(index)
+        if known is not None and not (counter.exact and index in self._estimated):
+            return known
+        tokens = counter.count(message)
+        self.total += tokens - (known or 0)
+        self._counts[index] = tokens
+        if counter.exact:
+            self._estimated.discard(index)
+        else:
+            self._estimated.add(index)
+        return tokens
+
+    def of_all(self, messages: Iterable[Message], size: int, counter: TokenCounter) -> int:
+        """Tokens of all messages together."""
+        if len(self._counts) < size or (counter.exact and self._estimated):
+            for index, message in enumerate(messages):
+                self.of(index, message, counter)
+        return self.total
+
+    def first(self, size: int) -> CountTable:
+        """A copy that knows only the messages before an index."""
+        copy = CountTable()
+        copy._counts = {index: tokens for index, tokens in self._counts.items() if index < size}
+        copy._estimated = {index for index in self._estimated if index < size}
+        copy.total = sum(copy._counts.values())
+        return copy

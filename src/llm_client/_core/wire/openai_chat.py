@@ -1,0 +1,356 @@
+"""OpenAI's Chat Completions, and the many servers that speak it.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import jsons
+from ..events import StreamEvent, StreamEventType
+from ..messages import Message, Role, ToolCall
+from ..parts import FilePart
+from ..results import CompletionResult
+from ..strict_schema import strict_schema
+from ..tools import Tool
+from ..usage import NO_USAGE, Usage
+from .assembly import Assembly
+from .broken import CUT_SHORT, broken_reply, describe_broken
+from .openai_errors import parse_error, read_error
+from .request import CompletionRequest
+from .sse import SseDecoder
+
+__all__ = ["NAME", "PATH", "StreamParser", "build_request", "parse_error", "parse_response"]
+
+NAME = "openai-chat"
+PATH = "/chat/completions"
+_EXPECTED = "a chat completion"
+
+_FINISH = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+def build_request(request: CompletionRequest) -> dict[str, Any]:
+    """The request's JSON body.
+
+    Raises:
+        ValueError: A part of a message has no form in this API.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+    }
+    if request.stream:
+        body["stream"] = True
+        # Without it the usage of a stream is nowhere.
+        body["stream_options"] = {"include_usage": True}
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+        if request.tool_choice is not None:
+            body["tool_choice"] = _tool_choice(request.tool_choice)
+        if request.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.max_tokens is not None:
+        body[request.profile.capabilities.max_tokens_name] = request.max_tokens
+    if request.response_format is not None:
+        body["response_format"] = _response_format(request)
+    for name in ("temperature", "top_p", "seed", "reasoning_effort", "store", "prompt_cache_key", "user"):
+        value = getattr(request, name)
+        if value is not None:
+            body[name] = value
+    if request.stop is not None:
+        body["stop"] = list(request.stop)
+    body.update(request.extra_body)
+    return body
+
+
+def _message(message: Message) -> dict[str, Any]:
+    role = message.role
+    if role is Role.TOOL:
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
+    if role is Role.ASSISTANT:
+        value: dict[str, Any] = {"role": "assistant", "content": message.text}
+        if message.tool_calls:
+            value["content"] = message.text or None
+            value["tool_calls"] = [call.to_dict() for call in message.tool_calls]
+    else:
+        content = message.content
+        if content is None:
+            content = ""
+        value = {"role": role.value, "content": content if isinstance(content, str) else _parts(message)}
+    if message.name is not None:
+        value["name"] = message.name
+    return value
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    parts = []
+    for part in message.parts:
+        if isinstance(part, FilePart) and part.url is not None:
+            raise ValueError(
+                "Chat Completions takes a file as data or by file_id, not by url; "
+                "use FilePart.from_path(...) or use_responses_api=True"
+            )
+        parts.append(part.to_dict())
+    return parts
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    function["parameters"] = strict_schema(tool.parameters) if tool.strict else tool.parameters
+    if tool.strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(choice: str) -> Any:
+    if choice in ("auto", "none", "required"):
+        return choice
+    if choice == "any":
+        return "required"
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _response_format(request: CompletionRequest) -> dict[str, Any]:
+    wanted = request.response_format
+    assert wanted is not None
+    if wanted.kind == "json_object":
+        return {"type": "json_object"}
+    schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
+    if wanted.description is not None:
+        schema["description"] = wanted.description
+    if wanted.strict is not None:
+        schema["strict"] = wanted.strict
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def parse_response(body: bytes, request: CompletionRequest) -> CompletionResult:
+    """The answer of status 200; a body that is none becomes a result with an error."""
+    try:
+        value = jsons.loads_wire(body)
+        choices = value["choices"]
+        choice = choices[0] if choices else {}
+        message = choice.get("message") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _no_completion(body)
+    if not choices:
+        return _no_completion(body)
+    calls = [_read_call(call, position) for position, call in enumerate(message.get("tool_calls") or ())]
+    if message.get("function_call"):
+        calls.append(_read_call({"function": message["function_call"]}, 0))
+    content = message.get("content")
+    if isinstance(content, list):  # some compatible servers answer in parts
+        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    refusal = message.get("refusal")
+    finish = choice.get("finish_reason")
+    usage = value.get("usage")
+    return CompletionResult(
+        content=content or refusal or "",
+        tool_calls=calls or None,
+        usage=request.profile.parse_usage(usage, service_tier=value.get("service_tier")) if usage else NO_USAGE,
+        reasoning=_reasoning(message) or None,
+        model=value.get("model") or request.model,
+        finish_reason=_FINISH.get(finish, "stop") if finish else None,
+        raw_finish_reason=finish,
+        raw=value,
+        refusal=refusal or None,
+    )
+
+
+def _no_completion(body: bytes) -> CompletionResult:
+    # Some gateways answer an error with status 200.
+    try:
+        failure = read_error(jsons.loads_wire(body))
+    except ValueError:
+        failure = None
+    if failure is not None:
+        return CompletionResult(status=failure.status or 502, error=failure.message, error_code=failure.code)
+    return broken_reply(body, _EXPECTED)
+
+
+def _read_call(call: dict[str, Any], position: int) -> ToolCall:
+    function = call.get("function")
+    if function is None:  # a custom tool's call: free text instead of JSON
+        custom = call.get("custom") or {}
+        function = {"name": custom.get("name"), "arguments": jsons.dumps_text({"input": custom.get("input")})}
+    return ToolCall(
+        id=call.get("id") or f"call_{position}",
+        name=function.get("name") or "",
+        arguments=function.get("arguments") or "",
+    )
+
+
+def _reasoning(message: dict[str, Any]) -> str | None:
+    # OpenAI shows none here; DeepSeek and vLLM call it reasoning_content, OpenRouter reasoning.
+    text = message.get("reasoning_content") or message.get("reasoning")
+    return text if isinstance(text, str) else None
+
+
+class StreamParser:
+    """A streamed chat completion, from bytes to events."""
+
+    def __init__(self, request: CompletionRequest) -> None:
+        self._request = request
+        self._sse = SseDecoder()
+        self._assembly = Assembly()
+        self._head: dict[str, Any] = {}
+        self._usage: dict[str, Any] | None = None
+        self._refusal: list[str] = []
+        self._logprobs: dict[str, list[Any]] = {}
+        self._finish: str | None = None
+        self._ended = False
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """The events that these bytes complete; none after DONE or ERROR."""
+        events: list[StreamEvent] = []
+        for payload in self._sse.feed(data):
+            if self._ended:
+                break
+            self._event(payload, events)
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        """The events still owed at the end of the bytes: an ERROR if the answer was cut short."""
+        events: list[StreamEvent] = []
+        for payload in self._sse.close():
+            if not self._ended:
+                self._event(payload, events)
+        if not self._ended:
+            if self._finish is not None:
+                # Some servers leave the closing [DONE] out.
+                self._done(events)
+            else:
+                self._fail(503, CUT_SHORT, events)
+        return events
+
+    def partial(self) -> CompletionResult:
+        """What has come so far."""
+        return self._result()
+
+    def _event(self, payload: bytes, events: list[StreamEvent]) -> None:
+        if payload == b"[DONE]":
+            if self._finish is None and not self._head:
+                self._fail(502, "the stream held no chat completion", events)
+            else:
+                self._done(events)
+            return
+        try:
+            chunk = jsons.loads_wire(payload)
+            choices = chunk.get("choices")
+        except (ValueError, AttributeError):
+            self._fail(502, describe_broken(payload, "a chunk of a chat completion"), events)
+            return
+        if "error" in chunk and chunk["error"]:
+            failure = read_error(chunk)
+            text = failure.message if failure is not None else "the API broke the stream off with an error"
+            self._fail((failure.status if failure is not None else None) or 500, text, events)
+            return
+        if not self._head or (chunk.get("model") and not self._head.get("model")):
+            self._head = {key: value for key, value in chunk.items() if key not in ("choices", "usage")}
+        if chunk.get("usage"):
+            self._usage = chunk["usage"]
+        for choice in choices or ():
+            if not choice.get("index"):
+                self._choice(choice, events)
+
+    def _choice(self, choice: dict[str, Any], events: list[StreamEvent]) -> None:
+        delta = choice.get("delta")
+        if delta:
+            text = delta.get("content")
+            if text:
+                self._assembly.text(text, events)
+            elif len(delta) > 1 or text is None:
+                self._rare(delta, events)
+        if choice.get("logprobs"):
+            for key, values in choice["logprobs"].items():
+                if isinstance(values, list):
+                    self._logprobs.setdefault(key, []).extend(values)
+        finish = choice.get("finish_reason")
+        if finish:
+            self._finish = finish
+            self._assembly.end_all_calls(events)
+
+    def _rare(self, delta: dict[str, Any], events: list[StreamEvent]) -> None:
+        assembly = self._assembly
+        reasoning = _reasoning(delta)
+        if reasoning:
+            assembly.reason(reasoning, events)
+        refusal = delta.get("refusal")
+        if refusal:
+            self._refusal.append(refusal)
+            assembly.text(refusal, events)
+        for position, call in enumerate(delta.get("tool_calls") or ()):
+            function = call.get("function") or call.get("custom") or {}
+            assembly.call(
+                call.get("index", position),
+                events,
+                id=call.get("id"),
+                name=function.get("name"),
+                arguments=function.get("arguments") or function.get("input") or "",
+            )
+        legacy = delta.get("function_call")
+        if legacy:
+            assembly.call(
+                "function_call",
+                events,
+                id="call_0",
+                name=legacy.get("name"),
+                arguments=legacy.get("arguments") or "",
+            )
+
+    def _done(self, events: list[StreamEvent]) -> None:
+        self._ended = True
+        self._assembly.end_all_calls(events)
+        result = self._result()
+        if self._usage is not None:
+            events.append(StreamEvent(StreamEventType.USAGE, result.usage))
+        events.append(StreamEvent(StreamEventType.DONE, result))
+
+    def _fail(self, status: int, message: str, events: list[StreamEvent]) -> None:
+        self._ended = True
+        events.append(StreamEvent(StreamEventType.ERROR, {"status": status, "error": message}))
+
+    def _result(self) -> CompletionResult:
+        assembly = self._assembly
+        refusal = "".join(self._refusal) or None
+        calls = assembly.tool_calls
+        content = assembly.content
+        return CompletionResult(
+            content=content,
+            tool_calls=calls,
+            usage=self._priced(),
+            reasoning=assembly.reasoning,
+            model=self._head.get("model") or self._request.model,
+            finish_reason=_FINISH.get(self._finish, "stop") if self._finish else None,
+            raw_finish_reason=self._finish,
+            raw=self._raw(content, calls, refusal),
+            refusal=refusal,
+        )
+
+    def _priced(self) -> Usage:
+        if not self._usage:
+            return NO_USAGE
+        return self._request.profile.parse_usage(self._usage, service_tier=self._head.get("service_tier"))
+
+    def _raw_head(self) -> dict[str, Any]:
+        return {**self._head, "object": "chat.completion", "usage": self._usage}
+
+    def _raw(self, content: str, calls: list[ToolCall] | None, refusal: str | None) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": content or None, "refusal": refusal}
+        if calls:
+            message["tool_calls"] = [call.to_dict() for call in calls]
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": self._finish,
+            "logprobs": self._logprobs or None,
+        }
+        return {**self._raw_head(), "choices": [choice]}

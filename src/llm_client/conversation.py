@@ -1,0 +1,5 @@
+"""Conversations."""
+
+from ._core.conversation import Conversation, ConversationConfig
+
+__all__ = ["Conversation", "ConversationConfig"]

@@ -1,0 +1,173 @@
+"""The blocking face of llm-client: the names of `llm_client`, without an event loop behind them.
+
+It works in scripts, threads, notebooks, WSGI applications and after `os.fork()`.
+"""
+
+from .._names import HOMES as _HOMES
+from .._names import MODULES as _MODULES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._core.agent import (
+        AgentConfig as AgentConfig,
+    )
+    from .._core.agent import (
+        AgentResult as AgentResult,
+    )
+    from .._core.agent import (
+        TurnResult as TurnResult,
+    )
+    from .._core.conversation import (
+        Conversation as Conversation,
+    )
+    from .._core.conversation import (
+        ConversationConfig as ConversationConfig,
+    )
+    from .._core.events import (
+        StreamEvent as StreamEvent,
+    )
+    from .._core.events import (
+        StreamEventType as StreamEventType,
+    )
+    from .._core.exceptions import ResponseTimeoutError as ResponseTimeoutError
+    from .._core.messages import (
+        Message as Message,
+    )
+    from .._core.messages import (
+        MessageInput as MessageInput,
+    )
+    from .._core.messages import (
+        Role as Role,
+    )
+    from .._core.messages import (
+        ToolCall as ToolCall,
+    )
+    from .._core.messages import (
+        ToolCallDelta as ToolCallDelta,
+    )
+    from .._core.messages import (
+        normalize_messages as normalize_messages,
+    )
+    from .._core.profiles import ModelProfile as ModelProfile
+    from .._core.profiles_openai import (
+        GPT5 as GPT5,
+    )
+    from .._core.profiles_openai import (
+        GPT5Mini as GPT5Mini,
+    )
+    from .._core.profiles_openai import (
+        GPT5Nano as GPT5Nano,
+    )
+    from .._core.profiles_openai import (
+        GPT5Point1 as GPT5Point1,
+    )
+    from .._core.profiles_openai import (
+        GPT5Point2 as GPT5Point2,
+    )
+    from .._core.profiles_openai import (
+        TextEmbedding3Large as TextEmbedding3Large,
+    )
+    from .._core.profiles_openai import (
+        TextEmbedding3Small as TextEmbedding3Small,
+    )
+    from .._core.results import (
+        CompletionResult as CompletionResult,
+    )
+    from .._core.results import (
+        EmbeddingResult as EmbeddingResult,
+    )
+    from .._core.sse_format import format_sse_event as format_sse_event
+    from .._core.tool_result import ToolResult as ToolResult
+    from .._core.tools import (
+        Tool as Tool,
+    )
+    from .._core.tools import (
+        sync_tool as sync_tool,
+    )
+    from .._core.tools import (
+        tool as tool,
+    )
+    from .._core.tools import (
+        tool_from_function as tool_from_function,
+    )
+    from .._core.usage import Usage as Usage
+    from .._sync.agent import (
+        Agent as Agent,
+    )
+    from .._sync.agent import (
+        quick_agent as quick_agent,
+    )
+    from .._sync.providers.anthropic import (
+        ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
+    )
+    from .._sync.providers.anthropic import (
+        AnthropicProvider as AnthropicProvider,
+    )
+    from .._sync.providers.base import (
+        BaseProvider as BaseProvider,
+    )
+    from .._sync.providers.base import (
+        Provider as Provider,
+    )
+    from .._sync.providers.openai import OpenAIProvider as OpenAIProvider
+    from .._sync.tools import ToolRegistry as ToolRegistry
+
+__all__ = [
+    "ANTHROPIC_AVAILABLE",
+    "GPT5",
+    "Agent",
+    "AgentConfig",
+    "AgentResult",
+    "AnthropicProvider",
+    "BaseProvider",
+    "CompletionResult",
+    "Conversation",
+    "ConversationConfig",
+    "EmbeddingResult",
+    "GPT5Mini",
+    "GPT5Nano",
+    "GPT5Point1",
+    "GPT5Point2",
+    "Message",
+    "MessageInput",
+    "ModelProfile",
+    "OpenAIProvider",
+    "Provider",
+    "ResponseTimeoutError",
+    "Role",
+    "StreamEvent",
+    "StreamEventType",
+    "TextEmbedding3Large",
+    "TextEmbedding3Small",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolRegistry",
+    "ToolResult",
+    "TurnResult",
+    "Usage",
+    "format_sse_event",
+    "normalize_messages",
+    "quick_agent",
+    "sync_tool",
+    "tool",
+    "tool_from_function",
+]
+
+if not TYPE_CHECKING:  # else a type checker would accept every misspelt name
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        home = _HOMES.get(name)
+        if home is not None:
+            value = getattr(import_module(f"llm_client.{home.format(face='_sync')}"), name)
+            globals()[name] = value
+            return value
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})

@@ -1,0 +1,41 @@
+"""The errors of this library; `LLMClientError` is the base of all."""
+
+from .._core.exceptions import (
+    AgentBusyError,
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthError,
+    LLMClientError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseTimeoutError,
+    ServerError,
+    SessionFileError,
+    StreamError,
+)
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "AgentBusyError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "LLMClientError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ResponseTimeoutError",
+    "ServerError",
+    "SessionFileError",
+    "StreamError",
+]

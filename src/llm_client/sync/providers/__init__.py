@@ -1,0 +1,42 @@
+"""Providers, and what goes into them and comes out of them."""
+
+from ..._core.events import StreamEvent, StreamEventType
+from ..._core.http import Timeouts
+from ..._core.messages import Message, MessageInput, ProviderItems, Role, ToolCall, ToolCallDelta, normalize_messages
+from ..._core.options import CallOptions
+from ..._core.parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from ..._core.results import Attempt, CompletionResult, EmbeddingResult
+from ..._core.retry import RetryPolicy
+from ..._core.usage import Usage
+from ..._sync.providers.anthropic import ANTHROPIC_AVAILABLE, AnthropicProvider
+from ..._sync.providers.base import BaseProvider, Provider
+from ..._sync.providers.openai import OpenAIProvider
+
+__all__ = [
+    "ANTHROPIC_AVAILABLE",
+    "AnthropicProvider",
+    "Attempt",
+    "AudioPart",
+    "BaseProvider",
+    "CallOptions",
+    "CompletionResult",
+    "EmbeddingResult",
+    "FilePart",
+    "ImagePart",
+    "Message",
+    "MessageInput",
+    "OpenAIProvider",
+    "Part",
+    "Provider",
+    "ProviderItems",
+    "RetryPolicy",
+    "Role",
+    "StreamEvent",
+    "StreamEventType",
+    "TextPart",
+    "Timeouts",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+    "normalize_messages",
+]

@@ -1,0 +1,5 @@
+"""OpenAI, and every server that speaks its dialects."""
+
+from ..._sync.providers.openai import OpenAIProvider
+
+__all__ = ["OpenAIProvider"]

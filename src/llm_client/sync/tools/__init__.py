@@ -1,0 +1,8 @@
+"""Tools."""
+
+from ..._core.tool_context import ToolContext
+from ..._core.tool_result import ToolResult
+from ..._core.tools import Tool, sync_tool, tool, tool_from_function
+from ..._sync.tools import ToolRegistry
+
+__all__ = ["Tool", "ToolContext", "ToolRegistry", "ToolResult", "sync_tool", "tool", "tool_from_function"]

@@ -1,0 +1,8 @@
+"""Tools."""
+
+from .._async.tools import ToolRegistry
+from .._core.tool_context import ToolContext
+from .._core.tool_result import ToolResult
+from .._core.tools import Tool
+
+__all__ = ["Tool", "ToolContext", "ToolRegistry", "ToolResult"]

@@ -1,0 +1,45 @@
+"""What every test gets: a clean environment, and servers to those that ask for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from llm_client.testing import FakeAPI
+from support.servers import start_postgres, start_redis
+
+_SETTINGS = ("OPENAI_", "ANTHROPIC_", "PG_DSN", "REDIS_URL", "QDRANT_", "PUSHER_", "LLM_CLIENT_DISABLE_DOTENV")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
+
+
+def _clean_environment() -> None:
+    for name in list(os.environ):
+        if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
+            del os.environ[name]
+    os.environ["LLM_CLIENT_DISABLE_DOTENV"] = "1"
+
+
+_clean_environment()  # before any test module is imported: some settings are read at import
+
+
+@pytest.fixture(scope="session")
+def pg_dsn() -> Iterator[str]:
+    """A PostgreSQL server of this test process, empty at its start."""
+    with start_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Valkey or Redis server of this test process, empty at its start."""
+    with start_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def api() -> Iterator[FakeAPI]:
+    """A fake API that answers only what the test scripted, and must be asked for all of it."""
+    with FakeAPI(strict=True) as running:
+        yield running
