@@ -65,7 +65,9 @@ def main() -> None:
             inside = len(made.get_messages(MODEL))
             print(f"| {size:,} | {strategy} | {first:.2f} | {again:.2f} | {each:.3f} | {inside} |")
     print()
-    print("| messages | build (ms) | KB in memory, per message | count all (ms) | count all again (ms) | save + load (ms) |")
+    print(
+        "| messages | build (ms) | KB in memory, per message | count all (ms) | count again (ms) | save + load (ms) |"
+    )
     print("|---:|---:|---:|---:|---:|---:|")
     for size in options.sizes:
         tracemalloc.start()

@@ -92,9 +92,9 @@ def test_certificate_from_a_directory(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_ssl_cert_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
-    with FaultServer(always(), context=server_context("127.0.0.1")) as server:
-        with pytest.raises(ValueError, match="the environment variable SSL_CERT_FILE is .*nothing.pem"):
-            body_from(server.url)
+    refused = pytest.raises(ValueError, match=r"the environment variable SSL_CERT_FILE is .*nothing\.pem")
+    with FaultServer(always(), context=server_context("127.0.0.1")) as server, refused:
+        body_from(server.url)
 
 
 @pytest.mark.usefixtures("trusted")
@@ -328,8 +328,8 @@ def test_ipv6_address_in_an_error():
 
 @pytest.mark.usefixtures("trusted")
 def test_ipv6_address_behind_a_tunnel(monkeypatch: pytest.MonkeyPatch):
-    with FaultServer(always(b"six"), context=server_context("::1"), host="::1") as server:
-        with FaultServer(tunnel) as proxy:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
-            assert body_from(server.url) == b"six"
+    six = FaultServer(always(b"six"), context=server_context("::1"), host="::1")
+    with six as server, FaultServer(tunnel) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        assert body_from(server.url) == b"six"
     assert proxy.requests[0].startswith(f"CONNECT [::1]:{server.port} HTTP/1.1\r\n".encode())

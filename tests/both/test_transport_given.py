@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gzip
 import inspect
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -156,14 +157,14 @@ def test_redirects_are_not_followed_even_if_the_client_would(face: Any):
 @faces
 def test_mock_transports_and_mounts(face: Any):
     def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(201, json={"path": request.url.path}, headers={"X-Mock": "yes"})
+        return httpx.Response(201, content=request.url.path.encode(), headers={"X-Mock": "yes"})
 
     mounts = {"http://mocked.example": httpx.MockTransport(answer)}
     response = face.run(work(face, "send", post("http://mocked.example")), mounts=mounts)
-    assert (response.status, response.body) == (201, b'{"path":"/v1/chat"}')
+    assert (response.status, response.body) == (201, b"/v1/chat")
     assert response.headers["x-mock"] == "yes"
     status, pieces = face.run(work(face, "stream", post("http://mocked.example")), mounts=mounts)
-    assert (status, b"".join(pieces)) == (201, b'{"path":"/v1/chat"}')
+    assert (status, b"".join(pieces)) == (201, b"/v1/chat")
 
 
 @faces
@@ -195,8 +196,6 @@ def test_encoded_answers(face: Any):
 
 @faces
 def test_own_certificates(face: Any):
-    import ssl
-
     context = ssl.create_default_context()
     authority().configure_trust(context)
     with FaultServer(always(b"safe"), context=server_context("127.0.0.1")) as server:
@@ -231,12 +230,6 @@ def test_idle_connection_that_dies_when_it_is_used(face: Any):
 
 @faces
 def test_the_client_stays_open(face: Any):
-    closed = []
-
-    def look(transport: Any) -> Any:
-        closed.append(transport)
-        return transport.close()
-
     with FaultServer(always()) as server:
 
         async def asynchronous() -> int:
@@ -297,16 +290,14 @@ def test_an_async_client_belongs_to_one_loop():
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200)
 
-    transport = _async.open_transport(
-        "http://h", http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    )
+    transport = _async.open_transport("http://h", http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
 
     async def twice() -> None:
         await transport.send(post("http://h"))
         await transport.send(post("http://h"))
 
     asyncio.run(twice())
-    with pytest.raises(RuntimeError, match="in use on another event loop, and an httpx.AsyncClient belongs to one"):
+    with pytest.raises(RuntimeError, match="in use on another event loop"):
         asyncio.run(twice())
 
 

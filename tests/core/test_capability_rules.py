@@ -107,10 +107,6 @@ def test_tools_that_a_model_does_not_take() -> None:
         apply("o1-mini", CHAT, tools=[TOOL])
 
 
-def test_system_messages_of_models_without_that_role() -> None:
-    applied, _ = apply("o1-mini", CHAT, [Message.system("Be kind."), Message.user("Hi")])
-    assert [message.role for message in applied.messages] == [Role.USER, Role.USER]
-
 
 def test_schemas_in_words_for_openais_older_models() -> None:
     wanted = ResponseFormat("json_schema", schema=SCHEMA)

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import logging
 import pickle
+import typing
 from pathlib import Path
 
 import pytest
-from support.histories import IMAGE, LENGTHS, length
 
 from llm_client._core import conversation as module
 from llm_client._core.cleaning import NOT_EXECUTED
 from llm_client._core.conversation import Conversation, ConversationConfig
 from llm_client._core.messages import Message, ProviderItems, Role, ToolCall
 from llm_client._core.profiles import ModelProfile
+from support.histories import IMAGE, LENGTHS, length
 
 GOLDEN = Path(__file__).parent / "golden"
 CALL = ToolCall(id="call_1", name="search", arguments='{"q": "python"}')
@@ -185,11 +187,15 @@ def test_repair_mends_in_place_and_reports() -> None:
     conv.add_tool_result("call_9", "whose?")
     before = conv.get_messages()
     notes = conv.repair()
-    assert notes == conv.notes == [
-        "dropped a result of call 'call_9', which no message before it makes",
-        "dropped an assistant message without content",
-        "answered call 'call_1' of 'search' with an error: it had no result",
-    ]
+    assert (
+        notes
+        == conv.notes
+        == [
+            "dropped a result of call 'call_9', which no message before it makes",
+            "dropped an assistant message without content",
+            "answered call 'call_1' of 'search' with an error: it had no result",
+        ]
+    )
     assert conv.messages == before == conv.get_messages()
     assert conv.repair() == []
 
@@ -286,7 +292,9 @@ def test_fork_is_independent() -> None:
     forked.max_tokens = 1
     conv.add_assistant("only there")
     assert (len(forked), len(conv), conv.max_tokens) == (6, 6, 8000)
-    assert forked.count_tokens(LENGTHS) == LENGTHS.base + sum(map(length, [Message.system(conv.system_message or ""), *forked]))
+    assert forked.count_tokens(LENGTHS) == LENGTHS.base + sum(
+        map(length, [Message.system(conv.system_message or ""), *forked])
+    )
 
 
 def test_branch_keeps_the_first_messages() -> None:
@@ -364,3 +372,10 @@ def test_it_pickles_and_copies() -> None:
         assert twin.count_tokens() > conv.count_tokens()
     assert "messages=5" in repr(conv)
     assert module.FORMAT not in repr(conv)
+
+
+def test_its_type_hints_can_be_resolved() -> None:
+    for name, member in vars(Conversation).items():
+        function = getattr(member, "__func__", member)
+        if inspect.isfunction(function) and name != "__getitem__":
+            assert "return" in typing.get_type_hints(function)

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.histories import LENGTHS, healthy, length
 
 from llm_client._core.compaction import HEAD, apply_summary, plan_compaction, summary_request
 from llm_client._core.conversation import Conversation
 from llm_client._core.messages import Message, Role, ToolCall
 from llm_client._core.profiles import ModelProfile
 from llm_client._core.validate import repair
+from support.histories import LENGTHS, healthy, length
 
 
 def talk(turns: int, **settings: object) -> Conversation:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.histories import length
 
 from llm_client._core.conversation import Conversation
 from llm_client._core.message_counts import TokenCounter
 from llm_client._core.messages import Message, ToolCall
 from llm_client._core.truncation import STRATEGIES
+from support.histories import length
 
 
 class Counting:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.histories import histories
 
 from llm_client._core import jsons
 from llm_client._core.conversation import Conversation
 from llm_client._core.exceptions import LLMClientError, SessionFileError
 from llm_client._core.messages import Message, ProviderItems, Role
 from llm_client._core.truncation import STRATEGIES
+from support.histories import histories
 
 anything = st.text(st.characters(codec=None), max_size=20)
 
@@ -82,7 +82,10 @@ GOOD = Conversation("s", session_id="id", messages=["hi"]).to_dict()
         (jsons.dumps({**GOOD, "version": 0}), "its version is 0"),
         (jsons.dumps({**GOOD, "format": "llm-client-session"}), "it states the format 'llm-client-session'"),
         (jsons.dumps({"format": GOOD["format"], "version": 1}), "'messages' must be a list, got NoneType"),
-        (jsons.dumps({**GOOD, "messages": [{"role": "user"}, {"content": "x"}]}), "damaged: message 1: a message needs a"),
+        (
+            jsons.dumps({**GOOD, "messages": [{"role": "user"}, {"content": "x"}]}),
+            "damaged: message 1: a message needs a",
+        ),
         (jsons.dumps({**GOOD, "messages": [3]}), "damaged: message 0: a message is a dict, got int"),
         (jsons.dumps({**GOOD, "max_tokens": "lots"}), "damaged: max_tokens is a number of tokens"),
         (jsons.dumps({**GOOD, "truncation_strategy": "none"}), "unknown truncation_strategy 'none'"),
@@ -93,7 +96,9 @@ GOOD = Conversation("s", session_id="id", messages=["hi"]).to_dict()
         ),
     ],
 )
-def test_what_cannot_be_read_gives_one_clear_error_and_stays_as_it_is(tmp_path: Path, content: bytes, words: str) -> None:
+def test_what_cannot_be_read_gives_one_clear_error_and_stays_as_it_is(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     path = tmp_path / "conversation.json"
     path.write_bytes(content)
     with pytest.raises(SessionFileError) as caught:

@@ -40,9 +40,13 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
 
 def test_chat_accepts_what_is_right() -> None:
     parts = [{"type": "text", "text": ""}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
-    assert complaints(
-        CHAT, chat({"role": "developer", "content": "s"}, {"role": "user", "content": parts}, ASKS, B, A, ASKS, A, B, HI)
-    ) == []
+    assert (
+        complaints(
+            CHAT,
+            chat({"role": "developer", "content": "s"}, {"role": "user", "content": parts}, ASKS, B, A, ASKS, A, B, HI),
+        )
+        == []
+    )
     assert complaints(CHAT, chat({"role": "assistant", "content": ""}, {"role": "user", "content": ""})) == []
 
 
@@ -68,12 +72,15 @@ def test_chat_accepts_what_is_right() -> None:
         (chat({**HI, "provider_items": {}}), "Unknown parameter: 'messages[0].provider_items'."),
         (chat(HI, ASKS, {**A, "is_error": True}, B), "Unknown parameter: 'messages[2].is_error'."),
         (chat({"role": "tool", "content": "1"}), "Missing required parameter: 'messages[0].tool_call_id'."),
-        (chat({"role": "assistant", "content": "x", "tool_calls": []}), "Invalid 'messages[0].tool_calls': empty array."),
+        (
+            chat({"role": "assistant", "content": "x", "tool_calls": []}),
+            "Invalid 'messages[0].tool_calls': empty array.",
+        ),
         (chat({"role": "assistant", "content": "x", "tool_calls": None}), "Invalid type for 'messages[0].tool_calls'"),
         (
             chat(HI, {**ASKS, "tool_calls": [call(id="x" * 41)]}, {**A, "tool_call_id": "x" * 41}),
-            "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got "
-            "a string with length 41 instead.",
+            "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40, but "
+            "got a string with length 41 instead.",
         ),
         (chat(HI, {**ASKS, "tool_calls": [call("my.tool")]}, A), "function.name': string does not match pattern."),
         (chat(HI, {**ASKS, "tool_calls": [call(arguments={})]}, A), "function.arguments': expected a string"),
@@ -81,8 +88,8 @@ def test_chat_accepts_what_is_right() -> None:
         (chat(HI, {**ASKS, "tool_calls": [{"id": "a"}]}, A), "'messages[1].tool_calls[0].function'."),
         (
             chat(HI, ASKS, A, HI, B),
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-            "The following tool_call_ids did not have response messages: b",
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            "'tool_call_id'. The following tool_call_ids did not have response messages: b",
         ),
         (chat(HI, ASKS, A), "did not have response messages: b"),
         (chat(HI, A), "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."),
@@ -131,9 +138,21 @@ ON = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 def test_anthropic_accepts_what_is_right() -> None:
     for body in (
-        messages(user(), said(THOUGHT, text(), use("a"), use("b")), user(answer("b", content="1"), answer("a"), text()), **ON),
-        messages(user(), user(text()), said(), user(), said(THOUGHT, use()), user(answer()), said(use("b")), user(answer("b")), **ON),
-        messages(user(), said("It is" and text("It is"))),
+        messages(
+            user(), said(THOUGHT, text(), use("a"), use("b")), user(answer("b", content="1"), answer("a"), text()), **ON
+        ),
+        messages(
+            user(),
+            user(text()),
+            said(),
+            user(),
+            said(THOUGHT, use()),
+            user(answer()),
+            said(use("b")),
+            user(answer("b")),
+            **ON,
+        ),
+        messages(user(), said(text("It is"))),
         messages(user(), said(HIDDEN, text()), user(), system=[text("be kind")]),
         messages(user(), said(THOUGHT, use()), user(answer()), thinking={"type": "adaptive"}),
         messages(user(), said(use()), user(answer()), thinking={"type": "adaptive"}),
@@ -155,7 +174,10 @@ def test_anthropic_accepts_what_is_right() -> None:
         (messages({**user(), "name": "x"}), "messages.0.name: Extra inputs are not permitted"),
         (messages({"role": "user"}), "messages.0.content: Field required"),
         (messages({"role": "user", "content": ""}), "messages.0: all messages must have non-empty content except"),
-        (messages(user(), {"role": "assistant", "content": []}, user()), "messages.1: all messages must have non-empty"),
+        (
+            messages(user(), {"role": "assistant", "content": []}, user()),
+            "messages.1: all messages must have non-empty",
+        ),
         (messages(user(text(""))), "messages: text content blocks must be non-empty"),
         (messages(user(text(" \n"))), "messages: text content blocks must contain non-whitespace text"),
         (messages({"role": "user", "content": " "}), "messages: text content blocks must contain non-whitespace text"),
@@ -181,7 +203,10 @@ def test_anthropic_accepts_what_is_right() -> None:
             messages(user(), said(use()), user(answer()), said(use()), user(answer())),
             "messages.3.content.0: `tool_use` ids must be unique",
         ),
-        (messages(user(), said(use("a.b")), user(answer())), "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"),
+        (
+            messages(user(), said(use("a.b")), user(answer())),
+            "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
+        ),
         (messages(user(), said(use(name="a b")), user(answer())), "tool_use.name: String should match pattern"),
         (messages(user(), said(use(input="{}")), user(answer())), "tool_use.input: Input should be a valid dictionary"),
         (messages(user(use())), "messages.0: `tool_use` blocks can only be in `assistant` messages"),
@@ -195,15 +220,27 @@ def test_anthropic_accepts_what_is_right() -> None:
             messages(user(), said({"type": "thinking", "thinking": "h"}, text()), user()),
             "messages.1.content.0.thinking.signature: Field required",
         ),
-        (messages(user(), said({**THOUGHT, "signature": ""}, text()), user()), "Invalid `signature` in `thinking` block"),
-        (messages(user(), said({"type": "redacted_thinking"}, text()), user()), "redacted_thinking.data: Field required"),
-        (messages(user(), said(text(), THOUGHT), user()), "The final block in an assistant message cannot be `thinking`."),
+        (
+            messages(user(), said({**THOUGHT, "signature": ""}, text()), user()),
+            "Invalid `signature` in `thinking` block",
+        ),
+        (
+            messages(user(), said({"type": "redacted_thinking"}, text()), user()),
+            "redacted_thinking.data: Field required",
+        ),
+        (
+            messages(user(), said(text(), THOUGHT), user()),
+            "The final block in an assistant message cannot be `thinking`.",
+        ),
         (
             messages(user(), said(text(), use()), user(answer()), **ON),
-            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`. When `thinking` is "
-            "enabled, a final `assistant` message must start with a thinking block",
+            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`. When `thinking` "
+            "is enabled, a final `assistant` message must start with a thinking block",
         ),
-        (messages(user(), said(THOUGHT, text())), "When `thinking` is disabled, an `assistant` message in the final position"),
+        (
+            messages(user(), said(THOUGHT, text())),
+            "When `thinking` is disabled, an `assistant` message in the final position",
+        ),
         (messages(user(), said(text("so "))), "messages: final assistant content cannot end with trailing whitespace"),
         (
             messages(user(), said(), model="claude-opus-4-8"),
@@ -304,7 +341,10 @@ def test_responses_accepts_what_is_right() -> None:
             responses({**REASONING, "encrypted_content": None}, SAID, store=False),
             "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.",
         ),
-        (responses(HI, tools=[{"type": "function", "function": {"name": "f"}}]), "required parameter: 'tools[0].name'."),
+        (
+            responses(HI, tools=[{"type": "function", "function": {"name": "f"}}]),
+            "required parameter: 'tools[0].name'.",
+        ),
     ],
 )
 def test_responses_refuses(body: Any, words: str) -> None:
@@ -320,7 +360,9 @@ def test_responses_knows_its_own_items() -> None:
     by_id = {**REASONING, "encrypted_content": None}
     assert complaints(RESPONSES, responses(by_id, made, output()), rules) == []
     assert "not persisted" in only(RESPONSES, responses(by_id, made, output(), store=False), rules)
-    assert "could not be verified" in only(RESPONSES, responses({**REASONING, "encrypted_content": "forged"}, made, output()), rules)
+    assert "could not be verified" in only(
+        RESPONSES, responses({**REASONING, "encrypted_content": "forged"}, made, output()), rules
+    )
     assert only(RESPONSES, responses(made, output()), rules) == (
         "Item 'fc_1' of type 'function_call' was provided without its required 'reasoning' item: 'rs_1'."
     )

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.histories import IMAGE, LENGTHS, healthy, length
 
 from llm_client._core.conversation import Conversation
 from llm_client._core.messages import Message, Role
 from llm_client._core.parts import TextPart
 from llm_client._core.truncation import STRATEGIES, choose, marker, shorten
+from support.histories import IMAGE, LENGTHS, healthy, length
 
 
 def chosen(strategy: str, costs: list[int], users: str, budget: int) -> list[int]:
@@ -90,7 +90,9 @@ def test_what_is_chosen_fits_and_is_as_much_as_the_strategy_allows(
         assert kept == sorted({*pinned, *range(best, len(units))})
     if strategy == "drop_oldest":
         begins = [0, *(place for place, kind in enumerate(users) if kind == "u")]
-        whole = [place for place in begins if place <= max(last, 0) and fits(costs, list(range(place, len(units))), budget)]
+        whole = [
+            place for place in begins if place <= max(last, 0) and fits(costs, list(range(place, len(units))), budget)
+        ]
         if whole:
             assert kept == list(range(min(whole), len(units)))
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.histories import healthy, histories
 
 from llm_client._core.cleaning import NOT_EXECUTED, clean
 from llm_client._core.conversation import Conversation
@@ -16,6 +15,7 @@ from llm_client._core.profiles import ModelProfile
 from llm_client._core.strict_rules import StrictRules
 from llm_client._core.validate import ANTHROPIC, CHAT, RESPONSES, can_think, repair
 from llm_client._core.wire.request import CompletionRequest
+from support.histories import healthy, histories
 
 DIALECTS = [CHAT, RESPONSES, ANTHROPIC]
 MODELS = {
@@ -113,7 +113,11 @@ def test_a_conversation_sends_what_repair_makes_of_it(messages: list[Message]) -
 @pytest.mark.parametrize(
     ("given", "want", "note"),
     [
-        ([user(), asks("a"), user("go on")], [user(), asks("a"), missing("a"), user("go on")], "answered call 'a' of 'f'"),
+        (
+            [user(), asks("a"), user("go on")],
+            [user(), asks("a"), missing("a"), user("go on")],
+            "answered call 'a' of 'f'",
+        ),
         (
             [user(), asks("a", "b"), result("b"), user("go on")],
             [user(), asks("a", "b"), result("b"), missing("a"), user("go on")],
@@ -180,7 +184,9 @@ def test_ids_and_names_are_spelt_as_the_api_wants() -> None:
 def test_renamed_calls_are_renamed_in_the_vendors_items_too() -> None:
     block = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     signed = {"type": "thinking", "thinking": "hm", "signature": "s"}
-    message = Message(Role.ASSISTANT, None, [ToolCall("t", "f")], provider_items=ProviderItems(ANTHROPIC, (signed, block)))
+    message = Message(
+        Role.ASSISTANT, None, [ToolCall("t", "f")], provider_items=ProviderItems(ANTHROPIC, (signed, block))
+    )
     fixed = repair([user(), message, result("t"), message, result("t")], ANTHROPIC).messages
     assert fixed[3].provider_items == ProviderItems(ANTHROPIC, (signed, {**block, "id": "t_2"}))
     assert block["id"] == "t"
@@ -206,7 +212,11 @@ def with_items(dialect: str, *items: dict[str, Any], text: str | None = "hello",
         (with_items(ANTHROPIC, UNSIGNED, SAID), (SAID,), "dropped a thinking block without its signature"),
         (with_items(ANTHROPIC, THINKING, SAID, THINKING), (THINKING, SAID), "a thinking block that nothing follows"),
         (with_items(ANTHROPIC, THINKING), None, "a thinking block that nothing follows"),
-        (with_items(ANTHROPIC, {"type": "redacted_thinking"}, SAID), (SAID,), "redacted thinking block without its data"),
+        (
+            with_items(ANTHROPIC, {"type": "redacted_thinking"}, SAID),
+            (SAID,),
+            "redacted thinking block without its data",
+        ),
         (with_items(ANTHROPIC, THINKING, SAID, text="edited"), None, "another text than the message"),
         (
             with_items(ANTHROPIC, THINKING, {"type": "tool_use", "id": "a", "name": "f", "input": {}}),
@@ -232,7 +242,9 @@ def test_an_answer_that_is_nothing_but_thinking_is_dropped() -> None:
 
 
 def test_what_the_vendor_ran_itself_is_content_for_that_vendor() -> None:
-    searched = with_items(ANTHROPIC, THINKING, {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search"}, text="")
+    searched = with_items(
+        ANTHROPIC, THINKING, {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search"}, text=""
+    )
     assert clean(searched)[0] is not None
     assert clean(searched, ANTHROPIC)[0] is not None
     assert clean(searched, CHAT)[0] is None
@@ -245,8 +257,8 @@ def test_anthropic_wants_the_user_first() -> None:
     fixed = repair([Message.system("s"), Message.assistant("hello"), user()], ANTHROPIC)
     assert [m.role.value for m in fixed.messages] == ["system", "user", "assistant", "user"]
     assert fixed.notes == ["put a user message first"]
-    assert repair([Message.assistant("hello"), user()], ANTHROPIC, user_first=False).notes == []
-    assert repair([Message.system("s")], ANTHROPIC, user_first=False).messages[1].role is Role.USER
+    assert repair([Message.assistant("hello"), user()], ANTHROPIC, as_given=True).notes == []
+    assert repair([Message.system("s")], ANTHROPIC, as_given=True).messages[1].role is Role.USER
 
 
 def test_anthropic_wants_no_empty_user_message() -> None:
@@ -263,7 +275,11 @@ def test_a_last_assistant_message_is_continued_where_the_model_can() -> None:
 
 def test_thinking_cannot_begin_in_the_middle_of_a_turn() -> None:
     thought = with_items(
-        ANTHROPIC, THINKING, {"type": "tool_use", "id": "a", "name": "f", "input": {}}, text=None, calls=[ToolCall("a", "f")]
+        ANTHROPIC,
+        THINKING,
+        {"type": "tool_use", "id": "a", "name": "f", "input": {}},
+        text=None,
+        calls=[ToolCall("a", "f")],
     )
     assert can_think([])
     assert can_think([user()])

@@ -276,8 +276,19 @@ def test_the_time_limit_error_survives_pickling() -> None:
         seam.call(leaves_a_task_behind, {}, 5.0)
         print(True)
         """,
+        """
+        import asyncio, threading
+        from llm_client._seam import _sync as seam
+        async def waits_for_a_thread():
+            assert await asyncio.to_thread(lambda: 5) == 5
+            await asyncio.to_thread(threading.Event().wait)
+        try:
+            seam.call(waits_for_a_thread, {}, 0.1)
+        except seam.CallTimeout as error:
+            print(not error.still_running)
+        """,
     ],
-    ids=["plain-blocking", "plain-async", "stubborn-task", "task-left"],
+    ids=["plain-blocking", "plain-async", "stubborn-task", "task-left", "thread-of-an-async-tool"],
 )
 def test_nothing_that_hangs_holds_up_the_end_of_the_process(program: str) -> None:
     began = time.monotonic()

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_client import testing
@@ -412,6 +412,7 @@ def test_arguments_are_made_from_schema_and_text() -> None:
     assert "next" in arguments_for(endless, "")
 
 
+@settings(deadline=None)
 @given(st.text(), st.one_of(st.none(), st.integers(1, 5)))
 def test_pieces_always_add_up(text: str, size: int | None) -> None:
     draft = Draft(1, {}, Prompt(), Reply(text, chunk_size=size))
@@ -430,6 +431,7 @@ BODIES = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=60)  # the machine may be busy: time is not what is tested
 @given(BODIES)
 def test_any_body_can_be_read(body: Any) -> None:
     for endpoint in ("chat", "responses", "messages", "embeddings", "models"):

@@ -43,7 +43,6 @@ class Capabilities:
         structured_output: A JSON schema is taken natively.
         json_object: response_format "json_object" is taken (OpenAI).
         vision: Images are taken.
-        system_role: The role under which a system message goes out.
         chat_completions: The model answers on Chat Completions; otherwise on the Responses API only.
         responses: The model answers on the Responses API.
         cache_write_ttl: The model's cache keeps explicit breakpoints (OpenAI's prompt_cache_options).
@@ -71,7 +70,6 @@ class Capabilities:
     structured_output: bool = True
     json_object: bool = True
     vision: bool = True
-    system_role: Literal["system", "user"] = "system"
     chat_completions: bool = True
     responses: bool = True
     cache_write_ttl: bool = True
@@ -174,7 +172,7 @@ _RULES: tuple[tuple[str, Capabilities], ...] = (
         **{name: getattr(_EMBEDDING, name) for name in _EMBEDDING.__dataclass_fields__}, "dimensions": False})),
     # --- OpenAI, reasoning
     (r"o1-(mini|preview)", _openai_reasoning(
-        system_role="user", tools=False, forced_tool_choice=False, parallel_tool_calls=False,
+        tools=False, forced_tool_choice=False, parallel_tool_calls=False,
         structured_output=False, json_object=False, vision=False, responses=False)),
     (r"o[13]-pro", _openai_reasoning(*_O_SERIES, parallel_tool_calls=False, chat_completions=False)),
     (r"o\d+(-mini)?-deep-research", _openai_reasoning("medium", parallel_tool_calls=False, chat_completions=False,

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from . import files, jsons, saved
 from .conversation_config import ConversationConfig
@@ -19,9 +19,6 @@ from .parts import Part
 from .rendering import chat_dict, readable
 from .truncation import TruncationStrategy
 from .validate import repair, start_placeholder
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _log = logger("conversation")
 
@@ -366,7 +363,7 @@ class Conversation:
         }
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+    def from_dict(cls, value: Mapping[str, Any]) -> Conversation:
         """From `to_dict`'s form.
 
         Raises:
@@ -379,7 +376,7 @@ class Conversation:
         return jsons.dumps_text(self.to_dict())
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
+    def from_json(cls, text: str | bytes) -> Conversation:
         """From `to_json`'s text.
 
         Raises:
@@ -399,7 +396,7 @@ class Conversation:
         files.write_atomic(path, jsons.dumps(self.to_dict()))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> Conversation:
         """Read what `save` wrote.
 
         Raises:
@@ -412,7 +409,7 @@ class Conversation:
     # -- inside
 
     @classmethod
-    def _from_checked(cls, value: Mapping[str, Any], source: str) -> Self:
+    def _from_checked(cls, value: Mapping[str, Any], source: str) -> Conversation:
         messages = value.get("messages")
         if not isinstance(messages, list):
             raise SessionFileError(f"{source} is damaged: 'messages' must be a list, got {type(messages).__name__}")

@@ -21,11 +21,12 @@ class Decoder:
         coding: "gzip" or "deflate".
     """
 
-    __slots__ = ("_coding", "_fed", "_inflate")
+    __slots__ = ("_begun", "_coding", "_held", "_inflate")
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
-        self._fed = False
+        self._begun = False
+        self._held = b""
         self._inflate = zlib.decompressobj(31 if coding == "gzip" else 15)
 
     def feed(self, data: bytes) -> bytes:
@@ -37,7 +38,7 @@ class Decoder:
         if not data:
             return b""
         try:
-            plain = self._first(data) if not self._fed else self._inflate.decompress(data)
+            plain = self._inflate.decompress(data) if self._begun else self._begin(data)
             # A gzip body may consist of several members; anything else behind the end is padding.
             while self._inflate.eof and self._inflate.unused_data.startswith(_GZIP_START) and self._coding == "gzip":
                 rest = self._inflate.unused_data
@@ -54,12 +55,16 @@ class Decoder:
             DecodeError: The coded data is incomplete.
         """
         rest = self._inflate.flush()
-        if self._fed and not self._inflate.eof:
+        if (self._begun or self._held) and not self._inflate.eof:
             raise DecodeError(f"its {self._coding} data is incomplete")
         return rest
 
-    def _first(self, data: bytes) -> bytes:
-        self._fed = True
+    def _begin(self, data: bytes) -> bytes:
+        data = self._held + data
+        if len(data) < 2:  # too little to recognise a header
+            self._held = data
+            return b""
+        self._begun = True
         try:
             return self._inflate.decompress(data)
         except zlib.error:

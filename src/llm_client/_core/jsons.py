@@ -39,10 +39,15 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
 
 def _dumps_exact(value: Any, sort_keys: bool) -> bytes:
     try:
-        text = json.dumps(value, separators=(",", ":"), sort_keys=sort_keys, default=_default, allow_nan=False)
+        return _dumps_standard(value, sort_keys)
     except ValueError:
-        # orjson writes NaN and infinity as null; a circular value raises ValueError again here.
-        text = json.dumps(_finite(value), separators=(",", ":"), sort_keys=sort_keys, default=_default, allow_nan=False)
+        # orjson writes NaN and infinity as null; what is circular raises TypeError here.
+        return _dumps_standard(_finite(value), sort_keys)
+
+
+def _dumps_standard(value: Any, sort_keys: bool) -> bytes:
+    try:
+        text = json.dumps(value, separators=(",", ":"), sort_keys=sort_keys, default=_default, allow_nan=False)
     except RecursionError as error:
         raise TypeError("the value is nested too deeply for JSON") from error
     return text.encode("ascii")
@@ -57,7 +62,7 @@ def _default(value: Any) -> Any:
 
 
 def _finite(value: Any, depth: int = 0) -> Any:
-    if depth > 500:
+    if depth > 200:
         raise TypeError("the value is circular or nested too deeply for JSON")
     if isinstance(value, float) and not math.isfinite(value):
         return None

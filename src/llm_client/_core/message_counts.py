@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Union
 
 from .messages import Message
-
-if TYPE_CHECKING:
-    from .profiles import ModelProfile
+from .profiles import ModelProfile
+from .tokens import SAFETY, before_answer, count_message
 
 # Whose tokenizer counts where nobody names a model: all current models of OpenAI share it.
 _DEFAULT_MODEL = "gpt-5.2"
@@ -33,7 +31,7 @@ class TokenCounter:
     base: int = 0
 
 
-ModelLike = Union[str, "type[ModelProfile]", TokenCounter]
+ModelLike = str | type[ModelProfile] | TokenCounter
 """A model's name, its profile, or a counter of one's own (which has no limit)."""
 
 
@@ -41,16 +39,13 @@ def counter_for(model: ModelLike | None) -> TokenCounter:
     """What counts the tokens of messages for a model; None means current models."""
     if isinstance(model, TokenCounter):
         return model
-    profile = _profile(_DEFAULT_MODEL if model is None else model)
+    profile = ModelProfile.resolve(_DEFAULT_MODEL if model is None else model)
     tokenizer = profile.tokenizer
     return _counter(profile, tokenizer.name, tokenizer.exact)
 
 
 @lru_cache(maxsize=64)
 def _counter(profile: type[ModelProfile], tokenizer: str, exact: bool) -> TokenCounter:
-    # Imported late, as the profiles are.
-    from .tokens import before_answer, count_message
-
     counts, vendor, model = profile.tokenizer, profile.vendor, profile.model_name
 
     def count(message: Message) -> int:
@@ -63,20 +58,11 @@ def limit_of(model: ModelLike | None) -> int | None:
     """Tokens that may be sent to a model, None where nobody says; with a margin where they can only be estimated."""
     if model is None or isinstance(model, TokenCounter):
         return None
-    from .tokens import SAFETY
-
-    profile = _profile(model)
+    profile = ModelProfile.resolve(model)
     limit = profile.max_input_tokens
     if limit is None or profile.tokenizer.exact:
         return limit
     return int(limit / SAFETY)
-
-
-def _profile(model: str | type[ModelProfile]) -> type[ModelProfile]:
-    # Imported late: the profiles read the price table, which a conversation without a limit never needs.
-    from .profiles import ModelProfile
-
-    return ModelProfile.resolve(model)
 
 
 class CountTable:

@@ -33,7 +33,8 @@ class CallOptions(TypedDict, total=False):
     response_format: Any
     """"text", "json_object", a JSON schema, or a type that pydantic can describe; `result.parsed` holds the object."""
     output_retries: int
-    """How often an answer that does not have the wanted form is asked for again; 1 unless given."""
+    """How often an answer that does not have the wanted form is asked for again. Unless given: 1 for a type, and for
+    a JSON schema or "json_object" the answer is passed on as it came."""
     reasoning_effort: str | None
     """The model's word for it, such as "low", "medium", "high"."""
     thinking: Mapping[str, Any] | None
@@ -177,6 +178,22 @@ def read_timeouts(value: float | Timeouts) -> Timeouts:
         raise ValueError("timeout is a number of seconds above 0, got 0")
     connect = Timeouts().connect
     return Timeouts(connect=value if connect is None else min(connect, value), read=value)
+
+
+def check_retries(value: Any) -> int:
+    """How often an answer of the wrong form is asked for again; 1 where nothing is given.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is negative.
+    """
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"output_retries is a whole number, got {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"output_retries is at least 0, got {value}")
+    return value
 
 
 def check_number(name: str, value: Any, *, low: float, high: float | None = None) -> None:

@@ -188,14 +188,28 @@ class AudioPart:
         return {"type": "input_audio", "input_audio": {"data": self.data, "format": self.format}}
 
 
-Part = TextPart | ImagePart | FilePart | AudioPart
+@dataclass(frozen=True, slots=True)
+class RawPart:
+    """A part of a kind that has no class here, handed to the API as it is: a vendor's or gateway's extension.
+
+    Args:
+        value: The part's JSON.
+    """
+
+    value: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.value)
+
+
+Part = TextPart | ImagePart | FilePart | AudioPart | RawPart
 Kind = Literal["text", "image", "file", "audio"]
 
 
 def part_to_dict(part: Part) -> dict[str, Any]:
     """A part as it is saved: OpenAI's chat shape, with the mark for Anthropic's cache, which OpenAI would refuse."""
     value = part.to_dict()
-    control = None if isinstance(part, AudioPart) else part.cache_control
+    control = None if isinstance(part, (AudioPart, RawPart)) else part.cache_control
     if control is not None:
         value["cache_control"] = dict(control)
     return value
@@ -236,18 +250,23 @@ def _read(path: str | os.PathLike[str], what: str) -> bytes:
 def part_from_dict(value: Any) -> Part:
     """A part from OpenAI's chat shape, or from the Responses and Anthropic spellings of the same.
 
+    What is of no kind known here becomes a RawPart, and the API judges it.
+
     Raises:
-        ValueError: It is of no known kind, or incomplete.
+        TypeError: It is neither a dict nor a string.
+        ValueError: It is incomplete.
     """
     if isinstance(value, str):
         return TextPart(value)
-    if isinstance(value, (TextPart, ImagePart, FilePart, AudioPart)):
+    if isinstance(value, (TextPart, ImagePart, FilePart, AudioPart, RawPart)):
         return value
     if not isinstance(value, Mapping):
         raise TypeError(f"a part of a message is a dict, a string or a Part, got {type(value).__name__}")
     control = value.get("cache_control")
     if control is not None:
         part = part_from_dict({key: item for key, item in value.items() if key != "cache_control"})
+        if isinstance(part, RawPart):
+            return RawPart(dict(value))
         if isinstance(part, AudioPart) or not isinstance(control, Mapping):
             raise ValueError(
                 'cache_control is a dict such as {"type": "ephemeral"} on a part with text, an image or a file'
@@ -283,10 +302,7 @@ def part_from_dict(value: Any) -> Part:
     if kind == "input_audio" and isinstance(value.get("input_audio"), Mapping):
         audio = value["input_audio"]
         return AudioPart(data=audio.get("data") or "", format=audio.get("format") or "wav")
-    raise ValueError(
-        f"unknown part of a message {kind!r}; expected 'text', 'image_url', 'file' or 'input_audio' "
-        "(see TextPart, ImagePart, FilePart, AudioPart)"
-    )
+    return RawPart(dict(value))
 
 
 def _from_source(kind: str, source: Mapping[str, Any], title: Any) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import Message, Role
-from .parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from .parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
 
 
 def chat_dict(message: Message) -> dict[str, Any]:
@@ -41,5 +41,6 @@ def _readable_part(part: Part) -> str:
         return f"[image {part.url or part.media_type}]"
     if isinstance(part, FilePart):
         return f"[file {part.filename or part.url or part.file_id or part.media_type}]"
-    assert isinstance(part, AudioPart)
+    if isinstance(part, RawPart):
+        return f"[{part.value.get('type') or 'part'}]"
     return f"[audio {part.format}]"

@@ -54,6 +54,8 @@ class CompletionResult:
         attempts: Every try of the call, in order.
         cached: The answer came from a cache: it cost nothing.
         coalesced: The answer was shared with an equal call in flight: it cost nothing.
+        cache_similarity: How near the stored question was, 0 to 1, where a semantic cache answered; 1.0 for the very
+            same one.
     """
 
     content: str = ""
@@ -75,6 +77,7 @@ class CompletionResult:
     attempts: tuple[Attempt, ...] = field(default=(), compare=False)
     cached: bool = False
     coalesced: bool = False
+    cache_similarity: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -119,6 +122,7 @@ class CompletionResult:
             "attempts": [attempt.to_dict() for attempt in self.attempts],
             "cached": self.cached,
             "coalesced": self.coalesced,
+            "cache_similarity": self.cache_similarity,
             "provider_items": self.provider_items.to_dict() if self.provider_items else None,
         }
 

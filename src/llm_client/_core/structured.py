@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import jsons
 from .results import CompletionResult
-from .strict_schema import strict_schema
+from .strict_schema import drop_added_nulls, strict_schema
 from .wire.request import ResponseFormat
 
 _EXPECTED = (
     '"text", "json_object", a JSON schema as a dict, or a type that pydantic can describe (a model class, a dataclass, '
     "list[int], ...)"
 )
+_DECODER = json.JSONDecoder()
 _SCHEMA_WORDS = frozenset({"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum", "items", "$defs", "const"})
 
 
@@ -25,10 +27,13 @@ class OutputForm:
     Args:
         format: What the vendor is told; None for plain text.
         read: From the answer's text to the object; raises ValueError with words that the model can act on.
+        checked: Whether an answer that cannot be read is an error: for types, which only the reading can enforce. A
+            schema given as a dict is the vendor's to enforce; what came is passed on, read where it can be.
     """
 
     format: ResponseFormat | None = None
     read: Callable[[str], Any] | None = None
+    checked: bool = False
 
 
 TEXT = OutputForm()
@@ -105,17 +110,19 @@ def _from_type(wanted: Any) -> OutputForm:
             schema["$defs"] = definitions
 
     def read(text: str) -> Any:
-        try:
-            if not wrapped:
-                return adapter.validate_json(_unfenced(text))
-            value = jsons.loads(_unfenced(text))
+        value = drop_added_nulls(_read_json(text), schema)
+        if wrapped:
             if not isinstance(value, dict) or "value" not in value:
                 raise ValueError('the answer must be a JSON object with the one member "value"')
-            return adapter.validate_python(value["value"], strict=None)
+            value = value["value"]
+        try:
+            # From JSON text again: pydantic is laxer with it, as it must be (dates, tuples, sets).
+            return adapter.validate_json(jsons.dumps(value))
         except ValidationError as error:
             raise ValueError(_explain(error)) from error
 
-    return OutputForm(ResponseFormat("json_schema", schema=strict_schema(schema), name=name, strict=True), read)
+    wire = ResponseFormat("json_schema", schema=strict_schema(schema), name=name, strict=True)
+    return OutputForm(wire, read, checked=True)
 
 
 def _explain(error: Any) -> str:
@@ -151,9 +158,34 @@ def read_output(form: OutputForm, result: CompletionResult) -> tuple[Any, str | 
     """
     if form.read is None or not result.ok or result.has_tool_calls or result.refusal is not None:
         return None, None
-    if result.finish_reason == "length":
+    if result.finish_reason == "length" and form.checked:
         return None, "the answer was cut off at max_tokens before its JSON was complete"
     try:
         return form.read(result.content), None
     except ValueError as error:
-        return None, f"the answer does not have the wanted form: {error}"
+        problem = f"the answer does not have the wanted form: {error}"
+    # Some models give the same answer twice, as two messages of one response.
+    documents = _documents(result.content)
+    for text in documents if len(documents) > 1 else ():
+        try:
+            return form.read(text), None
+        except ValueError:
+            continue
+    return None, problem if form.checked else None
+
+
+def _documents(text: str) -> list[str]:
+    """The JSON texts that a text is made of, one behind the other; none where it is made of something else."""
+    found: list[str] = []
+    start, end = 0, len(text)
+    while True:
+        while start < end and text[start].isspace():
+            start += 1
+        if start == end:
+            return found
+        try:
+            _, stop = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return []
+        found.append(text[start:stop])
+        start = stop

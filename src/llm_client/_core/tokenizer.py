@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import os
 import sys
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,12 +293,18 @@ def _fetch(name: str, vocabulary: _Vocabulary) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS) as answer:
                 outcome.append(answer.read(64_000_000))
-        except (OSError, ValueError) as error:
+        except urllib.error.HTTPError as error:
+            error.close()
+            outcome.append(OSError(f"status {error.code}"))
+        except (OSError, ValueError, http.client.HTTPException) as error:
             outcome.append(error)
 
     # A socket's time-out covers neither name resolution nor a server that drips; waiting for a thread covers all.
     worker = threading.Thread(target=download, name="llm-client-vocabulary", daemon=True)
-    worker.start()
+    try:
+        worker.start()
+    except Exception as error:  # no threads left, or none allowed: counting falls back to an estimate
+        raise TokenizerUnavailableError(f"the vocabulary {name} is not on disk, and no thread can fetch it") from error
     worker.join(DOWNLOAD_SECONDS)
     found = outcome[0] if outcome else TimeoutError(f"no answer within {DOWNLOAD_SECONDS:g} s")
     looked = ", ".join(map(str, _folders()))

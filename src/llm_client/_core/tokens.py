@@ -18,7 +18,7 @@ from . import jsons
 from .capabilities import capabilities_of, plain_name
 from .images import image_tokens
 from .messages import Message, MessageInput, Role, normalize_messages
-from .parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from .parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
 from .tokenizer import Tokenizer
 from .tool_rendering import plain_tool, render_tools
 
@@ -141,6 +141,8 @@ def count_part(part: Part, tokenizer: Tokenizer, *, vendor: str, model: str) -> 
     if isinstance(part, AudioPart):
         seconds = len(part.data) * 3 / 4 / _AUDIO_BYTES_PER_SECOND.get(part.format, 8_000)
         return math.ceil(seconds * _AUDIO_PER_SECOND)
+    if isinstance(part, RawPart):
+        return tokenizer.count(jsons.dumps_text(part.value))
     return _file_tokens(part, tokenizer, vendor)
 
 

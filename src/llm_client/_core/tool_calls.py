@@ -60,7 +60,7 @@ def ready(
         )
     try:
         kwargs = tool.prepare(call.arguments, context)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: a type of the signature that pydantic cannot describe
         return ToolResult.error_result(str(error), name=call.name, tool_call_id=call.id)
     return ReadyCall(tool, call, kwargs, tool.timeout if tool.timeout is not None else timeout)
 

@@ -67,7 +67,7 @@ def can_think(messages: Sequence[Message]) -> bool:
 
 
 def repair(
-    messages: Sequence[Message], dialect: str | None = None, *, prefill: bool = True, user_first: bool = True
+    messages: Sequence[Message], dialect: str | None = None, *, prefill: bool = True, as_given: bool = False
 ) -> Repaired:
     """Make a list of messages fit to send; the given list and its messages are not changed.
 
@@ -75,24 +75,28 @@ def repair(
         messages: The list, system messages included.
         dialect: "openai-chat", "openai-responses" or "anthropic-messages"; None for the rules that all share.
         prefill: Whether the model continues a last message of the assistant; where it does not, the user asks for it.
-        user_first: Whether Anthropic's older rule is kept that the first message is the user's.
+        as_given: Leave two things alone that servers were seen to accept in a caller's own list: a first message of
+            the assistant, and results that stand right behind as many calls under other ids.
     """
     notes: list[str] = []
-    fixed = _pair(messages, dialect, notes)
+    fixed = _pair(messages, dialect, as_given, notes)
     if dialect is not None:
         fixed = _Ids(dialect, notes).unify(fixed)
     if dialect == RESPONSES:
         _once(fixed, notes)
     if dialect == ANTHROPIC:
-        _anthropic(fixed, prefill, user_first, notes)
+        _anthropic(fixed, prefill, not as_given, notes)
     return Repaired(fixed, notes)
 
 
-def _pair(messages: Sequence[Message], dialect: str | None, notes: list[str]) -> list[Message]:
+def _pair(messages: Sequence[Message], dialect: str | None, as_given: bool, notes: list[str]) -> list[Message]:
     units = Units()
     for index, message in enumerate(messages):
         units.add(index, message)
+    kept = _pair_by_place(units, messages) if as_given and units.strays else set()
     for index in units.strays:
+        if index in kept:
+            continue
         message = messages[index]
         if message.role is Role.TOOL:
             notes.append(f"dropped a result of call {message.tool_call_id!r}, which no message before it makes")
@@ -102,6 +106,18 @@ def _pair(messages: Sequence[Message], dialect: str | None, notes: list[str]) ->
     for unit in units.all:
         fixed += _exchange(unit, messages, dialect, notes)
     return fixed
+
+
+def _pair_by_place(units: Units, messages: Sequence[Message]) -> set[int]:
+    strays = {index for index in units.strays if messages[index].role is Role.TOOL}
+    kept: set[int] = set()
+    for unit in units.all:
+        count = len(unit.results or ())
+        places = range(unit.start + 1, unit.start + 1 + count)
+        if unit.results and not unit.answered and all(place in strays for place in places):
+            unit.results[:] = places
+            kept.update(places)
+    return kept
 
 
 def _exchange(unit: Unit, messages: Sequence[Message], dialect: str | None, notes: list[str]) -> list[Message]:
@@ -178,7 +194,8 @@ class _Ids:
         waiting: dict[str, list[str]] = {}
         for message in messages:
             if message.role is Role.TOOL:
-                new = waiting[message.tool_call_id or ""].pop(0)
+                given = waiting.get(message.tool_call_id or "")
+                new = given.pop(0) if given else message.tool_call_id  # under another id, and left so as given
                 fixed.append(message if new == message.tool_call_id else replace(message, tool_call_id=new))
                 continue
             if message.tool_calls:

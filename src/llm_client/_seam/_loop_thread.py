@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import inspect
 import logging
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ._colour import discard
@@ -23,6 +25,7 @@ from ._threads import (
     CallTimeout,
     Outcome,
     ThreadWaiter,
+    attempt,
     context_with_deadline,
     is_cancellation,
     thread_name,
@@ -89,6 +92,7 @@ class LoopThread:
         keep_alive = _keep_hub_alive()
         self.loop = asyncio.new_event_loop()  # here: under gevent its selector belongs to the thread that makes it
         asyncio.set_event_loop(self.loop)
+        self.loop.set_default_executor(_DaemonThreads())
         self.loop.call_soon(self._started.wake)
         while not self._ending:
             try:
@@ -112,6 +116,25 @@ class LoopThread:
             self._ending = True
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._ended.wait(EXIT_SECONDS)
+
+
+class _DaemonThreads(ThreadPoolExecutor):
+    """Runs what tools hand to threads: Python waits for the threads of its own executor before it ends."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            outcome = attempt(functools.partial(function, *arguments, **kwargs))
+            if outcome.error is None:
+                future.set_result(outcome.value)
+            else:
+                future.set_exception(outcome.error)
+
+        threading.Thread(target=run, name=thread_name("executor"), daemon=True).start()
+        return future
 
 
 class _Errand:
@@ -180,6 +203,7 @@ def _start_real_thread(main: Callable[[], None], name: str) -> None:
     """
     monkey = _gevent()
     if monkey is not None:
+        sys.modules["gevent"].get_hub()  # two threads that make their first hub at once can lock each other out
         monkey.get_original("_thread", "start_new_thread")(main, ())
     else:
         threading.Thread(target=main, name=name, daemon=True).start()

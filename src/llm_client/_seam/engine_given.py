@@ -12,7 +12,7 @@ from typing import Any
 
 from .._core import faults
 from .._core.decoding import ACCEPTED, DecodeError, decoder_for
-from .._core.http import DEFAULT_TIMEOUTS, HttpRequest, HttpResponse
+from .._core.http import DEFAULT_TIMEOUTS, HttpRequest, HttpResponse, TransportError
 from .._core.targets import Target, encode_header, read_headers, split_url
 from .failures import connect_failure
 
@@ -122,15 +122,19 @@ class AsyncGivenByteStream:
         body = self._body
         if self._chunks is None or body.over:
             return body.rest()
+        if body.failure is not None:
+            raise body.failure
         try:
             async for data in self._chunks:
                 if plain := body.feed(data):
                     return plain
             return body.finish()
         except BaseException as error:
+            failure = body.failure = self._call.explain(error)
             await self.close()
-            self._call.explain(error)
-            raise
+            if failure is None:
+                raise
+            raise failure from error
 
     async def read_all(self) -> bytes:
         pieces = []
@@ -139,6 +143,7 @@ class AsyncGivenByteStream:
         return b"".join(pieces)
 
     async def close(self) -> None:
+        self._body.failure = self._body.failure or faults.closed_here(self._call.address)
         await self._response.aclose()
 
 
@@ -157,15 +162,19 @@ class GivenByteStream:
         body = self._body
         if self._chunks is None or body.over:
             return body.rest()
+        if body.failure is not None:
+            raise body.failure
         try:
             for data in self._chunks:
                 if plain := body.feed(data):
                     return plain
             return body.finish()
         except BaseException as error:
+            failure = body.failure = self._call.explain(error)
             self.close()
-            self._call.explain(error)
-            raise
+            if failure is None:
+                raise
+            raise failure from error
 
     def read_all(self) -> bytes:
         pieces = []
@@ -174,6 +183,7 @@ class GivenByteStream:
         return b"".join(pieces)
 
     def close(self) -> None:
+        self._body.failure = self._body.failure or faults.closed_here(self._call.address)
         self._response.close()
 
 
@@ -184,6 +194,7 @@ class _Body:
         self._call = call
         self._known: bytes = b""
         self.over = False
+        self.failure: TransportError | None = None
         self.known = bool(response.is_stream_consumed)
         if self.known:
             # A hook has read it, or a mock made it whole: then httpx has decoded it, and there is no stream any more.
@@ -266,19 +277,20 @@ class _Call:
             return faults.disconnected(address)
         return faults.not_http(address) if isinstance(error, httpx.RemoteProtocolError) else error
 
-    def explain(self, error: BaseException) -> None:
-        """Raise what an error within the body means, if it is not clear in itself."""
+    def explain(self, error: BaseException) -> TransportError | None:
+        """Say what an error within the body means; None if it is clear in itself."""
         httpx, address = self._httpx, self._target.address
         if isinstance(error, DecodeError):
-            raise faults.not_decodable(address, str(error)) from error
+            return faults.not_decodable(address, str(error))
         if isinstance(error, httpx.TimeoutException):
-            raise faults.read_timed_out(address, self._limits.read) from error
+            return faults.read_timed_out(address, self._limits.read)
         if isinstance(error, httpx.StreamError):
-            raise faults.closed_here(address) from error
+            return faults.closed_here(address)
         if isinstance(error, httpx.RemoteProtocolError) and not self._is_lost(error):
-            raise faults.not_http(address) from error
+            return faults.not_http(address)
         if isinstance(error, httpx.TransportError):
-            raise faults.truncated(address) from error
+            return faults.truncated(address)
+        return None
 
     def _is_lost(self, error: Exception) -> bool:
         httpx = self._httpx

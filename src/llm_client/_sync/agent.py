@@ -272,6 +272,7 @@ class Agent:
             max_tokens=config.max_tokens,
             reserve_tokens=max(config.reserve_tokens, self.conversation.reserve_tokens),
             overhead_tokens=0 if profile is None or not tools else _schema_tokens(profile, tools),
+            user_first=True,
         )
 
     def _profile(self) -> type[ModelProfile] | None:

@@ -4,7 +4,7 @@ from .._core.events import StreamEvent, StreamEventType
 from .._core.http import Timeouts
 from .._core.messages import Message, MessageInput, ProviderItems, Role, ToolCall, ToolCallDelta, normalize_messages
 from .._core.options import CallOptions
-from .._core.parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from .._core.parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
 from .._core.results import Attempt, CompletionResult, EmbeddingResult
 from .._core.retry import RetryPolicy
 from .._core.usage import Usage
@@ -21,6 +21,7 @@ __all__ = [
     "MessageInput",
     "Part",
     "ProviderItems",
+    "RawPart",
     "RetryPolicy",
     "Role",
     "StreamEvent",

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..._core.endpoint import find_endpoint
 from ..._core.http import Timeouts
+from ..._core.options import CallOptions
 from ..._core.profiles import ModelProfile
+from ..._core.results import EmbeddingResult
 from ..._core.retry import RetryPolicy
 from ..._core.version import USER_AGENT
-from ..._core.wire import openai_chat
+from ..._core.wire import openai_chat, openai_embeddings, openai_responses
+from ..._core.wire.capability_rules import check_api
+from ..._core.wire.openai_embeddings import EmbeddingInput, EmbeddingRequest, EncodingFormat
+from ..._seam import _async as seam
 from .vendor import VendorProvider
 
 _VENDOR_URL = "https://api.openai.com/v1"
+_EMBEDDINGS_AT_ONCE = 8
 
 
 class OpenAIProvider(VendorProvider):
-    """OpenAI's models, or any server that speaks Chat Completions.
+    """OpenAI's models, or any server that speaks Chat Completions, the Responses API or OpenAI's embeddings.
 
     Args:
         model: A model's name or a ModelProfile.
         api_key: Default: the environment variable OPENAI_API_KEY; a base_url that is not OpenAI's needs none.
         base_url: Default: OPENAI_BASE_URL, else OpenAI's own; with its `/v1`.
         organization: Default: OPENAI_ORG_ID.
+        use_responses_api: Speak the Responses API instead of Chat Completions.
         project: Default: OPENAI_PROJECT_ID.
         timeout: Longest silence in seconds (600 unless given), or a Timeouts.
         attempts: Tries in all for each call; a call may say otherwise.
@@ -33,6 +43,7 @@ class OpenAIProvider(VendorProvider):
     Raises:
         ConfigurationError: There is no key.
         TypeError: An argument has the wrong type, or http_client belongs to the other face.
+        ValueError: The model does not answer on the chosen API of OpenAI's.
     """
 
     _name = "openai"
@@ -45,6 +56,7 @@ class OpenAIProvider(VendorProvider):
         organization: str | None = None,
         *,
         cache_backend: None = None,
+        use_responses_api: bool = False,
         project: str | None = None,
         timeout: float | Timeouts | None = None,
         attempts: int = 3,
@@ -69,7 +81,10 @@ class OpenAIProvider(VendorProvider):
         project = project or os.environ.get("OPENAI_PROJECT_ID")
         if project:
             headers["openai-project"] = project
-        self._dialect = openai_chat
+        self._dialect = openai_responses if use_responses_api else openai_chat
+        if endpoint.base_url == _VENDOR_URL:
+            # Other servers offer under their own addresses what OpenAI does not.
+            check_api(ModelProfile.resolve(model), use_responses_api=use_responses_api)
         self._set_up(
             model=model,
             endpoint=endpoint,
@@ -78,3 +93,90 @@ class OpenAIProvider(VendorProvider):
             http_client=http_client,
             policy=RetryPolicy(attempts=attempts, backoff=backoff),
         )
+
+    async def embed(
+        self,
+        inputs: EmbeddingInput,
+        *,
+        encoding_format: EncodingFormat = "base64",
+        dimensions: int | None = None,
+        user: str | None = None,
+        attempts: int | None = None,
+        backoff: float | None = None,
+        timeout: float | Timeouts | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> EmbeddingResult:
+        """Turn texts into vectors.
+
+        More inputs than the API takes at once (2,048, or 300,000 tokens together) go out in several requests.
+
+        Args:
+            inputs: A text, a list of texts, a text's token numbers, or a list of these.
+            encoding_format: How the vectors travel: "float", or "base64", which is a quarter of the size. The result
+                holds lists of floats in both cases.
+            dimensions: Numbers in each vector, for models that let one choose.
+            user: The end user's id, for the vendor's detection of abuse.
+            attempts: Tries in all for each request.
+            backoff: Longest wait in seconds before the second try.
+            timeout: Longest silence in seconds, or a Timeouts.
+            extra_headers: Further HTTP headers.
+            extra_body: Further members of the request's JSON; they win over the arguments.
+
+        Returns:
+            The vectors in the order of the inputs, or a result with `ok` False, `status` and `error`. Where one of
+            several requests failed, the error says how many succeeded, and `usage` is theirs.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: There is nothing to embed, an argument is out of range, or the model makes no embeddings.
+        """
+        options: CallOptions = {
+            "attempts": attempts, "backoff": backoff, "timeout": timeout, "extra_headers": extra_headers
+        }  # fmt: skip
+        request = openai_embeddings.embedding_request(
+            inputs,
+            model=self.model,
+            profile=self.profile,
+            encoding_format=encoding_format,
+            dimensions=dimensions,
+            user=user,
+            extra_body=extra_body,
+        )
+        policy = self._policy_for(options)
+        parts = openai_embeddings.split(request)
+        failed: list[bool] = []
+        work = [partial(self._embed_part, request, part, options, policy, failed) for part in parts]
+        if len(work) == 1:
+            return openai_embeddings.join([await work[0]()])
+        outcomes = await seam.gather(work, _EMBEDDINGS_AT_ONCE)
+        results: list[EmbeddingResult | None] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+            results.append(outcome)
+        return openai_embeddings.join(results)
+
+    async def _embed_part(
+        self,
+        request: EmbeddingRequest,
+        inputs: list[str | list[int]],
+        options: CallOptions,
+        policy: RetryPolicy,
+        failed: list[bool],
+    ) -> EmbeddingResult | None:
+        if failed:
+            return None  # nobody could use the rest
+        body = openai_embeddings.build_request(request, inputs)
+        answer = await self._exchange.send(self._post(openai_embeddings.PATH, body, options, {}), policy)
+        headers = answer.headers
+        if 200 <= answer.status < 300:
+            result = openai_embeddings.parse_response(answer.body, request, len(inputs))
+        else:
+            failure = self._failure(answer)
+            result = EmbeddingResult(
+                model=request.model, status=answer.status, error=failure.message, error_code=failure.code
+            )
+        if not result.ok:
+            failed.append(True)
+        return replace(result, request_id=headers.get("x-request-id"), attempts=answer.attempts)

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import jsons
 from ..messages import Message, Role, ToolCall
-from ..parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from ..parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
 
 DIALECT = "anthropic-messages"
 DEFAULT_MAX_TOKENS = 4096
@@ -192,7 +192,7 @@ def _parts(message: Message) -> list[Block]:
 
 
 def _with_cache_control(block: Block, part: Part) -> Block:
-    control = None if isinstance(part, AudioPart) else part.cache_control
+    control = None if isinstance(part, (AudioPart, RawPart)) else part.cache_control
     if control is not None:
         block["cache_control"] = dict(control)
     return block
@@ -203,6 +203,8 @@ def _part(part: Part) -> Block:
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
         return {"type": "image", "source": _image_source(part)}
+    if isinstance(part, RawPart):
+        return part.to_dict()
     if isinstance(part, AudioPart):
         raise ValueError("Anthropic's API takes no audio; send a transcript as text instead")
     return _file(part)

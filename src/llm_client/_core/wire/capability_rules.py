@@ -12,6 +12,7 @@ from typing import Any
 
 from ..capabilities import Capabilities
 from ..messages import Message, Role
+from ..profiles import ModelProfile
 from . import thinking_rules
 from .anthropic_blocks import DEFAULT_MAX_TOKENS, replayed_items
 from .anthropic_blocks import DIALECT as ANTHROPIC
@@ -133,6 +134,26 @@ def check_effort(model: str, effort: str, accepted: tuple[str, ...]) -> None:
         raise ValueError(f"{model} does not know reasoning_effort={effort!r}; expected one of: {known}")
 
 
+def check_api(profile: type[ModelProfile], *, use_responses_api: bool) -> None:
+    """Refuse a model on an API of OpenAI's on which it does not answer.
+
+    Args:
+        profile: The model.
+        use_responses_api: Whether it shall answer on the Responses API; else on Chat Completions.
+
+    Raises:
+        ValueError: It answers on the other one only.
+    """
+    capabilities = profile.capabilities
+    if profile.category == "embeddings":
+        return
+    name = profile.model_name
+    if use_responses_api and not capabilities.responses and capabilities.chat_completions:
+        raise ValueError(f"{name} does not answer on the Responses API: leave use_responses_api out")
+    if not use_responses_api and not capabilities.chat_completions and capabilities.responses:
+        raise ValueError(f"{name} answers on the Responses API only: pass use_responses_api=True")
+
+
 # --- OpenAI
 
 
@@ -156,11 +177,6 @@ def _openai(rules: _Rules, dialect: str) -> None:
     if _is_forced(rules["tool_choice"]) and not capabilities.forced_tool_choice:
         rules.change("tool_choice", "auto", f'{model} cannot be forced to call a tool: tool_choice went out as "auto"')
     _openai_format(rules)
-    if capabilities.system_role == "user":
-        rules["messages"] = [
-            replace(message, role=Role.USER) if message.role is Role.SYSTEM else message
-            for message in rules["messages"]
-        ]
 
 
 def _openai_format(rules: _Rules) -> None:

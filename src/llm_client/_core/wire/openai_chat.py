@@ -12,7 +12,6 @@ from ..events import StreamEvent, StreamEventType
 from ..messages import Message, Role, ToolCall
 from ..parts import FilePart
 from ..results import CompletionResult
-from ..strict_schema import strict_schema
 from ..tools import Tool
 from ..usage import NO_USAGE, Usage
 from .assembly import Assembly
@@ -105,7 +104,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
-    function["parameters"] = strict_schema(tool.parameters) if tool.strict else tool.parameters
+    function["parameters"] = tool.strict_parameters if tool.strict else tool.parameters
     if tool.strict:
         function["strict"] = True
     return {"type": "function", "function": function}

@@ -189,7 +189,9 @@ class AnswerFold:
         assembly = self._assembly
         whole = output is not None
         calls = assembly.tool_calls if whole else assembly.ended_tool_calls
-        finish, word = self._finish_reason(bool(calls))
+        # Custom tools are the caller's own affair: a call of one is no call of `tools`.
+        functions = any(item["type"] == "function_call" for item in self._items.values())
+        finish, word = self._finish_reason(bool(calls) and functions)
         model = self._head.get("model")
         raw = self._head if whole else {**self._head, "output": list(self._items.values())}
         return CompletionResult(

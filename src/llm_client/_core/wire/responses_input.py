@@ -6,12 +6,12 @@ https://platform.openai.com/docs/guides/conversation-state
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import jsons
 from ..messages import Message, ProviderItems, Role, ToolCall
-from ..parts import AudioPart, FilePart, ImagePart, Part, TextPart
+from ..parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
 
 DIALECT = "openai-responses"
 
@@ -19,6 +19,7 @@ Item = dict[str, Any]
 
 # The server tells who made an item, but does not take it back.
 _NOT_TAKEN_BACK = ("created_by",)
+_CONTINUED = ("previous_response_id", "conversation")
 
 
 def input_items(messages: Sequence[Message], *, stored: bool) -> list[Item]:
@@ -53,6 +54,26 @@ def input_items(messages: Sequence[Message], *, stored: bool) -> list[Item]:
     return items
 
 
+def begun_on_server(messages: Sequence[Message], extra_body: Mapping[str, Any]) -> int:
+    """How many messages at the start answer calls that only the server knows.
+
+    It keeps the conversation itself where a request names `previous_response_id` or `conversation`; a list of nothing
+    but results can have no other meaning.
+
+    Args:
+        messages: The conversation.
+        extra_body: Further members of the request's JSON.
+    """
+    count = 0
+    for message in messages:
+        if message.role not in (Role.TOOL, Role.SYSTEM):
+            break
+        count += 1
+    if not any(message.role is Role.TOOL for message in messages[:count]):
+        return 0
+    return count if count == len(messages) or any(extra_body.get(name) for name in _CONTINUED) else 0
+
+
 def _plain_items(message: Message) -> list[Item]:
     # Without the vendor's ids: the server would look for the reasoning that belongs to them.
     items: list[Item] = []
@@ -84,6 +105,8 @@ def _part(part: Part) -> Item:
         return {"type": "input_text", "text": part.text}
     if isinstance(part, ImagePart):
         return {"type": "input_image", "detail": part.detail or "auto", "image_url": part.data_url}
+    if isinstance(part, RawPart):
+        return part.to_dict()
     if isinstance(part, AudioPart):
         raise ValueError(
             "the Responses API takes no audio; use Chat Completions (leave use_responses_api out) or send a transcript"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from ..._core import jsons
@@ -16,16 +17,18 @@ from ..._core.events import StreamEvent, StreamEventType
 from ..._core.http import DEFAULT_TIMEOUTS, HttpRequest, Timeouts, TransportError
 from ..._core.log import logger, warn_once
 from ..._core.messages import MessageInput
-from ..._core.options import CallOptions, check_option_names, completion_request, read_timeouts
+from ..._core.options import CallOptions, check_option_names, check_retries, completion_request, read_timeouts
 from ..._core.profiles import ModelProfile
 from ..._core.results import CompletionResult
 from ..._core.retry import RetryPolicy, budget_for
 from ..._core.structured import OutputForm, read_output
-from ..._core.validate import repair
+from ..._core.validate import RESPONSES, repair
 from ..._core.wire.capability_rules import apply_capabilities
 from ..._core.wire.request import CompletionRequest, Dialect, Failure
+from ..._core.wire.responses_input import begun_on_server
 from ..._seam import _sync as seam
 from ..exchange import Answer, Exchange
+from ..repairing import complete_in_form, with_output
 from ..stream import EventStream
 from .base import BaseProvider
 
@@ -93,10 +96,17 @@ class VendorProvider(BaseProvider):
         """
         check_option_names("complete", options)
         request, form = self._request(messages, tools, tool_choice, options, stream=False)
+        if form.read is None:
+            return self._ask(request, options)
+        retries = check_retries(options.get("output_retries"))
+        if options.get("output_retries") is not None:
+            form = replace(form, checked=True)
+        return complete_in_form(partial(self._ask, options=options), request, form, retries)
+
+    def _ask(self, request: CompletionRequest, options: CallOptions) -> CompletionResult:
         policy = self._policy_for(options)
         request, http = self._prepare(request, options)
-        result = self._result(self._exchange.send(http, policy), request)
-        return result if form.read is None else self._with_output(form, result)
+        return self._result(self._exchange.send(http, policy), request)
 
     def stream(
         self,
@@ -192,22 +202,28 @@ class VendorProvider(BaseProvider):
         for left_out in notes:
             warn_once(_log, ("parameter", self.model, left_out.parameter), left_out.message)
         prefill = request.profile.capabilities.assistant_prefill
-        repaired = repair(request.messages, self._dialect.NAME, prefill=prefill)
+        # A list that begins with the assistant is left as the caller wrote it: recorded traffic shows it accepted.
+        messages = list(request.messages)
+        begun = begun_on_server(messages, request.extra_body) if self._dialect.NAME == RESPONSES else 0
+        repaired = repair(messages[begun:], self._dialect.NAME, prefill=prefill, as_given=True)
         for note in repaired.notes:
             _log.info("repaired before sending: %s", note)
-        request = replace(request, messages=repaired.messages)
+        request = replace(request, messages=messages[:begun] + repaired.messages)
+        body = self._dialect.build_request(request)
+        return request, self._post(self._dialect.PATH, body, options, self._headers_for(request))
+
+    def _post(
+        self, path: str, body: Mapping[str, Any], options: CallOptions, headers: Mapping[str, str]
+    ) -> HttpRequest:
         timeout = options.get("timeout")
-        headers = self._headers | self._headers_for(request)
-        for name, value in (options.get("extra_headers") or {}).items():
-            headers[name.lower()] = value
-        http = HttpRequest(
+        given = {name.lower(): value for name, value in (options.get("extra_headers") or {}).items()}
+        return HttpRequest(
             "POST",
-            self._endpoint.base_url + self._dialect.PATH,
-            headers,
-            jsons.dumps(self._dialect.build_request(request)),
+            self._endpoint.base_url + path,
+            {**self._headers, **headers, **given},
+            jsons.dumps(body),
             self._timeouts if timeout is None else read_timeouts(timeout),
         )
-        return request, http
 
     def _result(self, answer: Answer, request: CompletionRequest) -> CompletionResult:
         if not 200 <= answer.status < 300:
@@ -246,15 +262,10 @@ class VendorProvider(BaseProvider):
 
     def _finish(self, event: StreamEvent, form: OutputForm, answer: Answer) -> None:
         if event.type is StreamEventType.DONE:
-            event.data = self._with_output(form, self._signed(event.data, answer))
+            result = self._signed(event.data, answer)
+            event.data = with_output(result, *read_output(form, result))
         else:
             event.data["error"] = self._endpoint.redact(event.data["error"])
-
-    def _with_output(self, form: OutputForm, result: CompletionResult) -> CompletionResult:
-        parsed, problem = read_output(form, result)
-        if problem is not None:
-            return replace(result, error=problem)
-        return result if parsed is None else replace(result, parsed=parsed)
 
 
 def _error(status: int, message: str) -> StreamEvent:
