@@ -19,6 +19,7 @@ def _clean_environment() -> None:
         if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
             del os.environ[name]
     os.environ["LLM_CLIENT_DISABLE_DOTENV"] = "1"
+    os.environ["LLM_CLIENT_VOCABULARY_URL"] = "off"  # counting must not try the network
     os.environ["LLM_CLIENT_VOCABULARY_URL"] = "off"  # tests reach nothing beyond the loopback
 
 

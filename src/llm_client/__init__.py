@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._async.agent import (
         quick_agent as quick_agent,
     )
+    from ._async.cache.fs import FSCache as FSCache
     from ._async.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -29,6 +30,22 @@ if TYPE_CHECKING:
         Provider as Provider,
     )
     from ._async.providers.openai import OpenAIProvider as OpenAIProvider
+    from ._async.pusher import PusherStreamer as PusherStreamer
+    from ._async.streaming import (
+        BufferingAdapter as BufferingAdapter,
+    )
+    from ._async.streaming import (
+        CallbackAdapter as CallbackAdapter,
+    )
+    from ._async.streaming import (
+        SSEAdapter as SSEAdapter,
+    )
+    from ._async.streaming import (
+        collect_stream as collect_stream,
+    )
+    from ._async.streaming import (
+        stream_to_string as stream_to_string,
+    )
     from ._async.tools import ToolRegistry as ToolRegistry
     from ._core.agent import (
         AgentConfig as AgentConfig,
@@ -122,10 +139,13 @@ __all__ = [
     "AgentResult",
     "AnthropicProvider",
     "BaseProvider",
+    "BufferingAdapter",
+    "CallbackAdapter",
     "CompletionResult",
     "Conversation",
     "ConversationConfig",
     "EmbeddingResult",
+    "FSCache",
     "GPT5Mini",
     "GPT5Nano",
     "GPT5Point1",
@@ -135,8 +155,10 @@ __all__ = [
     "ModelProfile",
     "OpenAIProvider",
     "Provider",
+    "PusherStreamer",
     "ResponseTimeoutError",
     "Role",
+    "SSEAdapter",
     "StreamEvent",
     "StreamEventType",
     "TextEmbedding3Large",
@@ -148,9 +170,11 @@ __all__ = [
     "ToolResult",
     "TurnResult",
     "Usage",
+    "collect_stream",
     "format_sse_event",
     "normalize_messages",
     "quick_agent",
+    "stream_to_string",
     "sync_tool",
     "tool",
     "tool_from_function",

@@ -9,10 +9,13 @@ HOMES = {
     "AgentResult": "_core.agent",
     "AnthropicProvider": "{face}.providers.anthropic",
     "BaseProvider": "{face}.providers.base",
+    "BufferingAdapter": "{face}.streaming",
+    "CallbackAdapter": "{face}.streaming",
     "CompletionResult": "_core.results",
     "Conversation": "_core.conversation",
     "ConversationConfig": "_core.conversation",
     "EmbeddingResult": "_core.results",
+    "FSCache": "{face}.cache.fs",
     "GPT5": "_core.profiles_openai",
     "GPT5Mini": "_core.profiles_openai",
     "GPT5Nano": "_core.profiles_openai",
@@ -23,8 +26,10 @@ HOMES = {
     "ModelProfile": "_core.profiles",
     "OpenAIProvider": "{face}.providers.openai",
     "Provider": "{face}.providers.base",
+    "PusherStreamer": "{face}.pusher",
     "ResponseTimeoutError": "_core.exceptions",
     "Role": "_core.messages",
+    "SSEAdapter": "{face}.streaming",
     "StreamEvent": "_core.events",
     "StreamEventType": "_core.events",
     "TextEmbedding3Large": "_core.profiles_openai",
@@ -36,13 +41,15 @@ HOMES = {
     "ToolResult": "_core.tool_result",
     "TurnResult": "_core.agent",
     "Usage": "_core.usage",
+    "collect_stream": "{face}.streaming",
     "format_sse_event": "_core.sse_format",
     "normalize_messages": "_core.messages",
     "quick_agent": "{face}.agent",
+    "stream_to_string": "{face}.streaming",
     "sync_tool": "_core.tools",
     "tool": "_core.tools",
     "tool_from_function": "_core.tools",
 }
 
-MODULES = ("agent", "conversation", "exceptions", "models", "providers", "streaming", "testing", "tools")
+MODULES = ("agent", "cache", "conversation", "exceptions", "models", "providers", "streaming", "testing", "tools")
 """The public modules below the package, in either face."""

@@ -20,6 +20,7 @@ SUBMODULES = [
     "providers.base",
     "providers.openai",
     "providers.anthropic",
+    "providers.fallback",
     "providers.types",
     "tools.base",
     "tools.decorators",

@@ -8,11 +8,9 @@ from typing import Any
 
 from .._core.messages import Message
 from .._core.results import CompletionResult
-from .._core.structured import OutputForm, read_output
+from .._core.structured import INVALID_OUTPUT, OutputForm, ask_again, read_output
 from .._core.usage import Usage
 from .._core.wire.request import CompletionRequest
-
-_ASK_AGAIN = "{problem}. Answer again, with the corrected JSON and nothing else."
 
 
 async def complete_in_form(
@@ -31,8 +29,8 @@ async def complete_in_form(
     attempts = result.attempts
     parsed, problem = read_output(form, result)
     while problem is not None and len(usages) <= retries and result.finish_reason != "length":
-        again = Message.user(_ASK_AGAIN.format(problem=problem[:1].upper() + problem[1:]))
-        request = replace(request, messages=[*request.messages, result.to_message(), again])
+        again = [*request.messages, result.to_message(), Message.user(ask_again(problem))]
+        request = replace(request, messages=again)
         result = await ask(request)
         usages.append(result.usage)
         attempts = (*attempts, *result.attempts)
@@ -45,5 +43,5 @@ async def complete_in_form(
 def with_output(result: CompletionResult, parsed: Any, problem: str | None) -> CompletionResult:
     """The result with its object, or with what is wrong with it."""
     if problem is not None:
-        return replace(result, error=problem)
+        return replace(result, error=problem, error_code=INVALID_OUTPUT)
     return result if parsed is None else replace(result, parsed=parsed)

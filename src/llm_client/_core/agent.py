@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .conversation import Conversation
@@ -11,6 +10,7 @@ from .events import StreamEvent, StreamEventType
 from .messages import Message, ToolCall
 from .options import check_count, check_number
 from .results import CompletionResult
+from .structured import INVALID_OUTPUT, TEXT, OutputForm, ask_again, read_output
 from .tool_result import ToolResult
 from .usage import Usage
 
@@ -38,6 +38,7 @@ class AgentConfig:
         max_parallel_tools: How many calls may run at the same time; None for all of one answer.
         max_tool_output: Most characters of a tool's result that the model reads; a marker says what was cut.
         final_answer: When the turns are used up, ask the model once more, without tools.
+        cache_response: Let the provider answer from its cache, and store what it had to ask.
 
     Raises:
         TypeError: A value has the wrong type.
@@ -56,6 +57,7 @@ class AgentConfig:
     max_parallel_tools: int | None = None
     max_tool_output: int | None = 100_000
     final_answer: bool = False
+    cache_response: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_turns", "max_tool_calls_per_turn", "max_tokens", "max_parallel_tools", "max_tool_output"):
@@ -104,6 +106,7 @@ class AgentResult:
         total_usage: Tokens and cost of all turns.
         status: "success", "max_turns" or "error".
         error: What went wrong, None for success.
+        output: The final answer as an object, where the agent has an `output_type`.
     """
 
     content: str
@@ -112,6 +115,7 @@ class AgentResult:
     total_usage: Usage
     status: AgentStatus = "success"
     error: str | None = None
+    output: Any = None
 
     @property
     def ok(self) -> bool:
@@ -163,9 +167,18 @@ class AgentRun:
         conversation: Grows with the run.
         config: The agent's.
         max_turns: Answers of the model before the run ends.
+        form: What the final answer must look like.
+        output_retries: How often a final answer that does not is asked for again.
     """
 
-    def __init__(self, conversation: Conversation, config: AgentConfig, max_turns: int) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        config: AgentConfig,
+        max_turns: int,
+        form: OutputForm = TEXT,
+        output_retries: int = 1,
+    ) -> None:
         self.conversation = conversation
         self.config = config
         self.max_turns = max_turns
@@ -174,6 +187,9 @@ class AgentRun:
         self.status: AgentStatus | None = None
         self.error: str | None = None
         self.error_status = 500
+        self.output: Any = None
+        self._form = form
+        self._output_retries = output_retries
         self._pieces: list[str] = []
         self._completion: CompletionResult | None = None
         self._results: dict[int, ToolResult] = {}
@@ -204,14 +220,26 @@ class AgentRun:
         """A piece of the answer's text came; kept should the stream break off."""
         self._pieces.append(piece)
 
+    def broken_off(self, status: int, error: str) -> CompletionResult:
+        """The answer's stream ended before its time: a failed completion with the text that had come.
+
+        Args:
+            status: What the stream said, or a status of our own.
+            error: What went wrong.
+        """
+        return CompletionResult(content="".join(self._pieces), status=status, error=error)
+
     def answered(self, completion: CompletionResult) -> list[ToolCall]:
         """The model's answer came; returns the calls to execute, none where the run is over."""
-        self._pieces = []
+        if self._form.read is not None and completion.error_code == INVALID_OUTPUT:
+            completion = replace(completion, error=None, error_code=None)  # judged below, for every provider alike
         if not completion.ok:
+            # The pieces stay: what was said until then is kept in the conversation when the run is closed.
             self._completion = completion
             self._record_turn()
             self.fail(completion.status, completion.error or "the model gave no answer")
             return []
+        self._pieces = []
         self._completion = completion
         if completion.content or completion.tool_calls or completion.provider_items:
             self.conversation.add_message(completion.to_message())
@@ -221,13 +249,26 @@ class AgentRun:
             if self.is_last_word:
                 self._out_of_turns()
             else:
-                self.status = "success"
+                self._judge(completion)
             return []
         limit = 0 if self.is_last_word else self.config.max_tool_calls_per_turn
         for index, call in enumerate(calls[limit:], start=limit):
             reason = NOT_EXECUTED.format(limit=limit)
             self._results[index] = ToolResult.error_result(reason, name=call.name, tool_call_id=call.id)
         return calls[:limit]
+
+    def _judge(self, completion: CompletionResult) -> None:
+        parsed, problem = completion.parsed, None
+        if self._form.read is not None and parsed is None:
+            parsed, problem = read_output(self._form, completion)
+        if problem is None:
+            self.output = parsed
+            self.status = "success"
+        elif self._output_retries > 0 and self.turn < self.max_turns:
+            self._output_retries -= 1
+            self.conversation.add_message(Message.user(ask_again(problem)))
+        else:
+            self.fail(200, problem)
 
     def tool_ended(self, index: int, result: ToolResult) -> StreamEvent:
         """A tool gave its result; the event that says so.
@@ -318,6 +359,7 @@ class AgentRun:
             total_usage=Usage.sum(turn.completion.usage for turn in self.turns),
             status=self.status or "error",
             error=self.error,
+            output=self.output,
         )
 
     def last_event(self) -> StreamEvent:
@@ -325,10 +367,3 @@ class AgentRun:
         if self.status == "error":
             return StreamEvent(StreamEventType.ERROR, {"status": self.error_status, "error": self.error})
         return StreamEvent(StreamEventType.DONE, self.result())
-
-
-def unexpected_end(pieces: Sequence[str]) -> CompletionResult:
-    """The result for a stream that ended without DONE or ERROR, as a custom provider's may."""
-    return CompletionResult(
-        content="".join(pieces), status=502, error="the provider's stream ended without a DONE or ERROR event"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from .results import CompletionResult
 from .usage import Usage
 
 VERSION = 1
+NOTHING = CompletionResult()
+_EXACT = b'{"exact"'
 
 # What of a result is kept; `parsed` is read anew, and the tries belong to the call that made them.
 _PLAIN = (
@@ -27,23 +29,44 @@ class Entry:
     """A stored answer.
 
     Args:
-        result: As it came, with what it cost then.
-        events: Of a stream, DONE included; None of an answer that came whole.
+        fields: What the result was made of, but for its usage.
+        usage: What it cost when it was made.
+        listed: Of a stream, its events as they are stored; None of an answer that came whole.
     """
 
-    result: CompletionResult
-    events: list[StreamEvent] | None = None
+    fields: dict[str, Any]
+    usage: dict[str, Any]
+    listed: list[Any] | None = None
 
-    def replay(self, now: float) -> list[StreamEvent]:
+    def result(self) -> CompletionResult:
+        """The answer as it came."""
+        return CompletionResult(usage=Usage(**self.usage), **self.fields)
+
+    def hit(self, similarity: float | None) -> CompletionResult:
+        """The answer as one that a cache gave.
+
+        Args:
+            similarity: How near the stored question was, where the cache knows similar ones.
+        """
+        usage = Usage(**{**self.usage, "input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0})
+        return CompletionResult(usage=usage, cached=True, cache_similarity=similarity, **self.fields)
+
+    @property
+    def cost(self) -> float:
+        """What the answer cost, in dollars; 0 where nobody knows."""
+        return self.usage.get("total_cost") or 0.0
+
+    def replay(self, result: CompletionResult, now: float) -> list[StreamEvent]:
         """The answer as a stream: the very events of one, else made of the whole answer.
 
         Args:
+            result: What DONE shall carry.
             now: Seconds since the epoch; the last event's time. The others keep their distance from it.
         """
-        if self.events is None:
-            return list(events_of(self.result))
-        shift = now - self.events[-1].timestamp
-        return [StreamEvent(event.type, event.data, event.timestamp + shift) for event in self.events]
+        if self.listed is None:
+            return list(events_of(result))
+        start = now - self.listed[-1][1]
+        return [_event(kind, start + after, data, result) for kind, after, data in self.listed]
 
 
 def is_worth_keeping(result: CompletionResult) -> bool:
@@ -70,7 +93,9 @@ def encode_entry(result: CompletionResult, events: Sequence[StreamEvent] | None 
             [event.type.value, round(event.timestamp - start, 6), _event_value(event)] for event in events
         ]
     try:
-        return jsons.dumps(value)
+        data = jsons.dumps(value)
+        # Reading exactly costs a search through the text: only where it is needed.
+        return jsons.dumps({"exact": True, **value}) if jsons.needs_exact(data) else data
     except TypeError:
         return None
 
@@ -78,12 +103,21 @@ def encode_entry(result: CompletionResult, events: Sequence[StreamEvent] | None 
 def decode_entry(data: bytes) -> Entry | None:
     """The answer that these bytes hold; None where they hold none that this version can read."""
     try:
-        value = jsons.loads(data)
+        value = jsons.loads(data) if data.startswith(_EXACT) else jsons.loads_wire(data)
         if value["v"] != VERSION:
             return None
-        result = _result(value["result"])
-        listed = value.get("events")
-        return Entry(result, None if listed is None else [_event(*item, result) for item in listed])
+        fields = value["result"]
+        usage = fields.pop("usage")
+        calls, items, listed = fields.get("tool_calls"), fields.get("provider_items"), value.get("events")
+        if calls is not None:
+            fields["tool_calls"] = [ToolCall(*call) for call in calls]
+        if items is not None:
+            fields["provider_items"] = ProviderItems.from_dict(items)
+        entry = Entry(fields, usage, listed)
+        entry.result()
+        if listed is not None:
+            entry.replay(NOTHING, 0.0)
+        return entry
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
@@ -96,17 +130,6 @@ def _result_value(result: CompletionResult) -> dict[str, Any]:
     if result.provider_items is not None:
         value["provider_items"] = result.provider_items.to_dict()
     return value
-
-
-def _result(value: Mapping[str, Any]) -> CompletionResult:
-    calls = value.get("tool_calls")
-    items = value.get("provider_items")
-    return CompletionResult(
-        **{name: value[name] for name in _PLAIN if name in value},
-        usage=Usage(**value["usage"]),
-        tool_calls=None if calls is None else [ToolCall(*call) for call in calls],
-        provider_items=None if items is None else ProviderItems.from_dict(items),
-    )
 
 
 def _event_value(event: StreamEvent) -> Any:
@@ -122,7 +145,7 @@ def _event_value(event: StreamEvent) -> Any:
     return data
 
 
-def _event(kind: str, after: float, data: Any, result: CompletionResult) -> StreamEvent:
+def _event(kind: str, timestamp: float, data: Any, result: CompletionResult) -> StreamEvent:
     event_type = StreamEventType(kind)
     if event_type is StreamEventType.DONE:
         data = result
@@ -132,4 +155,4 @@ def _event(kind: str, after: float, data: Any, result: CompletionResult) -> Stre
         data = ToolCall(*data)
     elif event_type is StreamEventType.USAGE:
         data = Usage(**data)
-    return StreamEvent(event_type, data, after)
+    return StreamEvent(event_type, data, timestamp)

@@ -13,10 +13,20 @@ from .conversation_config import ConversationConfig
 from .exceptions import SessionFileError
 from .history import History
 from .log import logger
-from .message_counts import ModelLike, TokenCounter, counter_for, limit_of
+from .message_counts import (
+    ModelLike,
+    TokenCounter,
+    count_schemas,
+    counter_for,
+    limit_of,
+    most_tokens,
+    most_tool_tokens,
+    sure_limit_of,
+)
 from .messages import Message, MessageInput, Role, ToolCall, normalize_messages
 from .parts import Part
 from .rendering import chat_dict, readable
+from .tools import Tool
 from .truncation import TruncationStrategy
 from .validate import repair, start_placeholder
 
@@ -26,6 +36,7 @@ __all__ = ["Conversation", "ConversationConfig"]
 
 FORMAT = "llm-client-conversation"
 VERSION = 1
+
 
 class _Unset:
     def __repr__(self) -> str:
@@ -266,6 +277,7 @@ class Conversation:
         max_tokens: int | None = None,
         reserve_tokens: int | None = None,
         overhead_tokens: int = 0,
+        tools: Sequence[Tool] = (),
         user_first: bool = False,
     ) -> list[Message]:
         """The system message and as many of the messages as fit into the least of all limits.
@@ -276,17 +288,22 @@ class Conversation:
             model: A profile, or a model's name: its input limit and its tokenizer.
             max_tokens: A further limit.
             reserve_tokens: Tokens kept free for the answer, in place of the conversation's own number.
-            overhead_tokens: What else the request holds, such as tool schemas.
+            overhead_tokens: What else the request holds.
+            tools: Tools whose schemas the request holds.
             user_first: Put a short note of the user in front where the first message would be the assistant's, as
                 Anthropic wants it.
         """
-        around = [start_placeholder()] if user_first else []
-        found = self._budget(model, max_tokens, reserve_tokens, overhead_tokens, around)
-        if found is None:
+        if self._fits_surely(model, max_tokens, reserve_tokens, overhead_tokens, tools):
             kept = self._history.everything()
         else:
-            counter, budget = found
-            kept = self._history.fitting(self.truncation_strategy, counter, budget)
+            around = [start_placeholder()] if user_first else []
+            overhead_tokens += count_schemas(model, tools) if tools else 0
+            found = self._budget(model, max_tokens, reserve_tokens, overhead_tokens, around)
+            if found is None:
+                kept = self._history.everything()
+            else:
+                counter, budget = found
+                kept = self._history.fitting(self.truncation_strategy, counter, budget)
         if user_first and kept and kept[0].role is Role.ASSISTANT:
             kept.insert(0, start_placeholder())
         return self._system() + kept
@@ -439,6 +456,28 @@ class Conversation:
     def _system(self) -> list[Message]:
         text = self.system_message
         return [Message.system(text)] if text and not text.isspace() else []
+
+    def _fits_surely(
+        self,
+        model: ModelLike | None,
+        max_tokens: int | None,
+        reserve_tokens: int | None,
+        overhead_tokens: int,
+        tools: Sequence[Tool],
+    ) -> bool:
+        # Most conversations are far from any limit, and then nothing need be counted, nor a tokenizer loaded.
+        bound = self._history.most_tokens
+        if bound is None or isinstance(model, TokenCounter):
+            return False
+        limits = [limit for limit in (max_tokens, self.max_tokens, sure_limit_of(model)) if limit is not None]
+        if not limits:
+            return False
+        reserve = self.reserve_tokens if reserve_tokens is None else reserve_tokens
+        if reserve >= min(limits):
+            return False
+        for message in (*self._system(), start_placeholder()):
+            bound += most_tokens(message) or 0
+        return bound + (most_tool_tokens(tools) if tools else 0) + overhead_tokens + reserve <= min(limits)
 
     def _budget(
         self,

@@ -5,6 +5,7 @@
       AgentBusyError                       a second run on an agent that is running
       SessionFileError (ValueError)        a saved conversation or session is damaged, or of a newer version
       StreamError                          a stream ended with an ERROR event
+      DeliveryError                        a push service refused an event, or could not be reached; has .status
       APIError                             what a result with ok=False turns into; has .status and .result
         AuthenticationError                401
         PermissionDeniedError              403
@@ -49,6 +50,26 @@ class AgentBusyError(LLMClientError, RuntimeError):
 
 class SessionFileError(LLMClientError, ValueError):
     """A saved conversation or session cannot be read: damaged, of another kind, or written by a newer version."""
+
+
+class DeliveryError(LLMClientError):
+    """A push service refused an event, or could not be reached.
+
+    Args:
+        message: What it said.
+        status: HTTP status, or the service's own code; None where no answer came.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_delivery, (type(self), str(self), self.status))
+
+
+def _rebuild_delivery(kind: type[DeliveryError], message: str, status: int | None) -> DeliveryError:
+    return kind(message, status=status)
 
 
 class APIError(LLMClientError):

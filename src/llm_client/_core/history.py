@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .cleaning import clean, missing_result
-from .message_counts import CountTable, TokenCounter
+from .message_counts import CountTable, TokenCounter, most_tokens
 from .messages import Message, ToolCall
 from .truncation import choose, shorten
 from .units import Unit, Units
@@ -22,6 +22,8 @@ class History:
 
     def __init__(self, messages: Iterable[Message] = ()) -> None:
         self.messages: list[Message] = []
+        self.most_tokens: int | None = 0
+        """No more tokens than this, as far as that can be told without counting."""
         self._units = Units()
         self._counts: dict[str, CountTable] = {}
         self._memo: dict[tuple[str, bool, str], int] = {}
@@ -33,6 +35,8 @@ class History:
         """Append a message."""
         self._units.add(len(self.messages), message)
         self.messages.append(message)
+        bound = most_tokens(message)
+        self.most_tokens = None if bound is None or self.most_tokens is None else self.most_tokens + bound
 
     def first(self, size: int) -> History:
         """A copy of the first messages, with what is known of them."""

@@ -91,6 +91,11 @@ def loads(data: bytes | bytearray | str) -> Any:
     return _loads_exact(data) if long_number else loads_wire(data)
 
 
+def needs_exact(data: bytes) -> bool:
+    """Whether this JSON may hold an integer that `loads_wire` would read as a float."""
+    return _LONG_NUMBER.search(data) is not None
+
+
 def loads_wire(data: bytes | bytearray | str) -> Any:
     """Decode a vendor's envelope: as `loads`, without the search for integers beyond 64 bit, which it never holds.
 

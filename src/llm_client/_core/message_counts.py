@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from . import jsons
 from .messages import Message
 from .profiles import ModelProfile
-from .tokens import SAFETY, before_answer, count_message
+from .tokens import SAFETY, before_answer, count_message, count_tools
+
+if TYPE_CHECKING:
+    from .tools import Tool
 
 # Whose tokenizer counts where nobody names a model: all current models of OpenAI share it.
 _DEFAULT_MODEL = "gpt-5.2"
@@ -63,6 +68,48 @@ def limit_of(model: ModelLike | None) -> int | None:
     if limit is None or profile.tokenizer.exact:
         return limit
     return int(limit / SAFETY)
+
+
+def count_schemas(model: ModelLike | None, tools: Sequence[Tool]) -> int:
+    """Tokens of tool schemas, with what the vendor adds for having tools at all."""
+    profile = ModelProfile.resolve(_DEFAULT_MODEL if model is None or isinstance(model, TokenCounter) else model)
+    return count_tools(tools, profile.tokenizer, vendor=profile.vendor, model=profile.model_name)
+
+
+# More than any vendor's format adds around a message, a call, or all tools together.
+_AROUND = 64
+_AROUND_TOOLS = 1024
+
+
+def most_tokens(message: Message) -> int | None:
+    """A bound that is known without counting: a token holds at least a byte. None where there is more than text."""
+    content = message.content
+    if message.provider_items is not None or not (content is None or isinstance(content, str)):
+        return None
+    total = _AROUND + _bytes(content or "") + _bytes(message.name or "")
+    for call in message.tool_calls or ():
+        total += _AROUND + _bytes(call.name) + 2 * _bytes(call.arguments)
+    return total
+
+
+def most_tool_tokens(tools: Iterable[Tool]) -> int:
+    """The same bound for tool schemas, with room for every way to render them."""
+    total = _AROUND_TOOLS
+    for tool in tools:
+        total += _AROUND + 2 * (_bytes(tool.name) + _bytes(tool.description) + len(jsons.dumps(tool.parameters)))
+    return total
+
+
+def sure_limit_of(model: ModelLike | None) -> int | None:
+    """The least that `limit_of` may be, found without loading a tokenizer."""
+    if model is None or isinstance(model, TokenCounter):
+        return None
+    limit = ModelProfile.resolve(model).max_input_tokens
+    return None if limit is None else int(limit / SAFETY)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)
 
 
 class CountTable:

@@ -61,11 +61,26 @@ class CallOptions(TypedDict, total=False):
     """Further HTTP headers."""
     extra_body: Mapping[str, Any] | None
     """Further members of the request's JSON; they win over the arguments."""
+    cache_response: bool | None
+    """Take the answer from the provider's cache, or from an equal call in flight; store it where it had to be asked."""
+    cache_collection: str | None
+    """Which part of the cache; the provider's own unless given."""
+    rewrite_cache: bool | None
+    """With cache_response: ask anew, and overwrite the stored answer."""
+    regen_cache: bool | None
+    """With cache_response: ask anew, and leave the stored answer as it is."""
+    coalesce: bool | None
+    """With cache_response: share one upstream call with equal calls in flight; True unless given."""
 
 
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
 # What concerns the exchange or its result, and no part of the question.
-_NOT_ASKED = frozenset({"response_format", "output_retries", "attempts", "backoff", "timeout", "extra_headers"})
+_NOT_ASKED = frozenset(
+    {
+        *("response_format", "output_retries", "attempts", "backoff", "timeout", "extra_headers"),
+        *("cache_response", "cache_collection", "rewrite_cache", "regen_cache", "coalesce"),
+    }
+)
 
 
 def check_option_names(method: str, options: Mapping[str, Any]) -> None:

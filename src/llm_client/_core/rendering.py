@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .messages import Message, Role
-from .parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPart
+from .parts import FilePart, ImagePart, Part, RawPart, TextPart
 
 
 def chat_dict(message: Message) -> dict[str, Any]:

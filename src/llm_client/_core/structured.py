@@ -16,6 +16,9 @@ _EXPECTED = (
     '"text", "json_object", a JSON schema as a dict, or a type that pydantic can describe (a model class, a dataclass, '
     "list[int], ...)"
 )
+INVALID_OUTPUT = "invalid_output"
+"""The error code of an answer that does not have the wanted form."""
+
 _DECODER = json.JSONDecoder()
 _SCHEMA_WORDS = frozenset({"type", "properties", "$ref", "anyOf", "allOf", "oneOf", "enum", "items", "$defs", "const"})
 
@@ -149,6 +152,11 @@ def _unfenced(text: str) -> str:
     if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
         return stripped[stripped.index("\n") + 1 : -3].strip()
     return stripped
+
+
+def ask_again(problem: str) -> str:
+    """What the model is told of an answer that does not have the wanted form."""
+    return f"{problem[:1].upper()}{problem[1:]}. Answer again, with the corrected JSON and nothing else."
 
 
 def read_output(form: OutputForm, result: CompletionResult) -> tuple[Any, str | None]:

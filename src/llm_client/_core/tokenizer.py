@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import os
 import sys
 import tempfile
@@ -296,7 +295,7 @@ def _fetch(name: str, vocabulary: _Vocabulary) -> bytes:
         except urllib.error.HTTPError as error:
             error.close()
             outcome.append(OSError(f"status {error.code}"))
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except Exception as error:  # whatever it is, the waiting caller reports it
             outcome.append(error)
 
     # A socket's time-out covers neither name resolution nor a server that drips; waiting for a thread covers all.

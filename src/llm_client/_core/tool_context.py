@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
@@ -30,8 +29,7 @@ class ToolContext(Generic[DepsT]):
         tool_name: The name under which the model called the tool.
         deps: What the agent was given as `deps`.
         turn: The agent's turn, counted from 1; 0 outside an agent.
-        deadline: When the agent stops waiting, in seconds of `clock`; None for never.
-        clock: Where the time is read.
+        remaining: Tells the seconds left for the running call, None without a limit.
     """
 
     conversation: Any = None
@@ -39,11 +37,8 @@ class ToolContext(Generic[DepsT]):
     tool_name: str = ""
     deps: DepsT = None  # type: ignore[assignment]  # None is what an agent without deps hands over
     turn: int = 0
-    deadline: float | None = None
-    clock: Callable[[], float] = time.monotonic
+    remaining: Callable[[], float | None] | None = None
 
     def remaining_time(self) -> float | None:
         """Seconds until the agent stops waiting for this call, at least 0.0; None without a limit."""
-        if self.deadline is None:
-            return None
-        return max(0.0, self.deadline - self.clock())
+        return None if self.remaining is None else self.remaining()

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .._core import files
-from . import _colour, _extras, _tasks
+from . import _colour, _extras, _heartbeat_async, _tasks
 from ._loops import PerLoop
 from ._tasks import Closing, Lock
 from ._threads import CallCancelled, CallRefused, CallTimeout, name_of, now, remaining_time
@@ -63,6 +63,7 @@ __all__ = [
     "shared_call",
     "sleep",
     "wait_turn",
+    "with_heartbeat",
 ]
 
 T = TypeVar("T")
@@ -118,6 +119,18 @@ async def wait_turn(ticket: Ticket) -> None:
 def closing(stream: T) -> Closing[T]:
     """Close a stream at the end of a `with` block, by whichever name it calls that; one that cannot close is left."""
     return Closing(stream)
+
+
+def with_heartbeat(stream: AsyncIterator[T], seconds: float) -> AsyncIterator[T | str]:
+    """Pass on a stream's events, and a comment in the form of Server-Sent Events when none has come for a while.
+
+    One task reads the stream, a few events ahead. Closing closes the stream; should that be waiting, it is cancelled.
+
+    Args:
+        stream: Its events are no strings.
+        seconds: The silence after which a comment, `: ping`, is yielded.
+    """
+    return _heartbeat_async.with_heartbeat(stream, seconds)
 
 
 # ---------------------------------------------------------------- calling

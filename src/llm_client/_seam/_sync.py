@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .._core import files
-from . import _calls, _colour, _crew, _extras
+from . import _calls, _colour, _crew, _extras, _heartbeat_sync
 from ._fork import ForkLock as Lock
 from ._process import PerProcess
 from ._process import PerProcess as PerLoop
@@ -61,6 +61,7 @@ __all__ = [
     "shared_call",
     "sleep",
     "wait_turn",
+    "with_heartbeat",
 ]
 
 T = TypeVar("T")
@@ -132,6 +133,20 @@ class Closing(AbstractContextManager[T]):
 def closing(stream: T) -> Closing[T]:
     """Close a stream at the end of a `with` block; one that cannot close is left."""
     return Closing(stream)
+
+
+def with_heartbeat(stream: Iterator[T], seconds: float) -> Iterator[T | str]:
+    """Pass on a stream's events, and a comment in the form of Server-Sent Events when none has come for a while.
+
+    One daemon thread reads the stream, a few events ahead, in a copy of the caller's context. Closing does not wait: it
+    cuts the connection that the thread is reading from, and the thread closes the stream as soon as it notices. A
+    comment is yielded in two pieces, half a second apart, because a peer that is gone shows only at the second write.
+
+    Args:
+        stream: Its events are no strings.
+        seconds: The silence after which a comment, `: ping`, is yielded.
+    """
+    return _heartbeat_sync.with_heartbeat(stream, seconds)
 
 
 # ---------------------------------------------------------------- calling

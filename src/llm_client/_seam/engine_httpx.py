@@ -24,7 +24,7 @@ from .._core import faults
 from .._core.decoding import DecodeError, decode_body, decoder_for
 from .._core.http import HttpRequest, HttpResponse, Timeouts, TransportError
 from .._core.targets import Proxy, Target, encode_header, proxy_for, read_headers, split_url, wire_headers
-from . import tls
+from . import _interrupt, tls
 from ._fork import on_fork
 from .sockets import KEEP_ALIVE
 from .wire import Lost, Wire
@@ -228,6 +228,7 @@ class _Exchange:
         "_pool",
         "_response",
         "_target",
+        "_watch",
         "address",
         "headers",
         "status",
@@ -243,6 +244,7 @@ class _Exchange:
         self._failure: TransportError | None = None
         self._at_end = False
         self._pool = pool
+        self._watch = _interrupt.current.get()
         self._target = target = split_url(request.url)
         self.address = target.address
         headers = wire_headers(request, target)
@@ -285,7 +287,11 @@ class _Exchange:
         """Close the connection, unless it has gone back to the pool."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._release(connection.wire)
             connection.wire.close()
+
+    def _release(self, wire: Wire) -> bool:
+        return self._watch is None or self._watch.release(wire)
 
     def _ask(
         self, connection: _Connection, request: HttpRequest, headers: dict[str, str], *, may_be_stale: bool
@@ -294,8 +300,11 @@ class _Exchange:
         wire = connection.wire
         wire.first = b""
         try:
+            if self._watch is not None:
+                self._watch.watch(wire)
             response = connection.http.handle_request(_encode(request, self._target, headers, connection.proxy))
         except BaseException as error:
+            self._release(wire)
             wire.close()
             if isinstance(error, httpcore.LocalProtocolError):
                 raise ValueError(f"the request cannot be sent: {error}") from error
@@ -318,7 +327,10 @@ class _Exchange:
         self._at_end = True
         if connection is not None:
             self._response.stream.close()
-            self._pool.give_back(self._target, connection)
+            if self._release(connection.wire):
+                self._pool.give_back(self._target, connection)
+            else:
+                connection.wire.close()
 
     def _give_up(self, error: BaseException) -> None:
         """Close the connection after an error within the body; say what it means if it is not clear in itself."""

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpcore
@@ -188,6 +189,13 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
         if sock is not None:
             self._sockets.discard(sock)
             sock.close()
+
+    def interrupt(self) -> None:
+        """Let a read or write of another thread end at once; that thread closes the connection."""
+        sock = self._socket
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def get_extra_info(self, info: str) -> Any:
         # httpcore asks before it uses an idle connection again: what can be read then is the end of the connection.

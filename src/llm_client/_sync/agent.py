@@ -4,28 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from .._core.agent import AgentConfig, AgentResult, AgentRun, unexpected_end
+from .._core import session
+from .._core.agent import AgentConfig, AgentResult, AgentRun
 from .._core.conversation import Conversation
-from .._core.events import StreamEvent, StreamEventType
+from .._core.events import StreamEvent
 from .._core.exceptions import AgentBusyError, LLMClientError
 from .._core.messages import Message, MessageInput, ToolCall, normalize_messages
 from .._core.profiles import ModelProfile
-from .._core.results import CompletionResult
-from .._core.tool_context import ToolContext
+from .._core.structured import output_form
+from .._core.tools import Tool, tool_from_function
 from .._seam import _sync as seam
+from .agent_loop import AgentLoop
 from .providers.openai import OpenAIProvider
 from .stream import EventStream
 from .tools import ToolRegistry
-
-_TOOL_EVENTS = (
-    StreamEventType.TOOL_CALL_START,
-    StreamEventType.TOOL_CALL_DELTA,
-    StreamEventType.TOOL_CALL_END,
-)
 
 
 class Agent:
@@ -40,6 +37,8 @@ class Agent:
         max_turns: Answers of the model before a run stops; overrides the config.
         max_tokens: Most tokens of one request; overrides the config.
         deps: Anything that tools need; they get it as `ToolContext.deps`.
+        output_type: A type that pydantic can describe, or a JSON schema: the final answer must have that form, and
+            `result.output` holds the object.
         on_turn_start: Called with the turn's number.
         on_tool_call: Called with each ToolCall before the tools run.
         on_tool_result: Called with each ToolResult as its tool ends.
@@ -61,6 +60,7 @@ class Agent:
         max_turns: int | None = None,
         max_tokens: int | None = None,
         deps: Any = None,
+        output_type: Any = None,
         on_turn_start: Callable[[int], Any] | None = None,
         on_tool_call: Callable[[ToolCall], Any] | None = None,
         on_tool_result: Callable[[Any], Any] | None = None,
@@ -84,6 +84,8 @@ class Agent:
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self.config = replace(config or AgentConfig(), **changes)
         self.deps = deps
+        self.output_type = output_type
+        self._form = output_form(output_type)
         self._hooks = {
             "on_turn_start": on_turn_start,
             "on_tool_call": on_tool_call,
@@ -124,7 +126,7 @@ class Agent:
         """
         messages = self._read_prompt(prompt)
         run = self._new_run(max_turns)
-        with seam.closing(self._turns(run, messages, options, streaming=False)) as events:
+        with seam.closing(self._events(run, messages, options, streaming=False)) as events:
             for _ in events:
                 pass
         return run.result()
@@ -145,7 +147,7 @@ class Agent:
             ValueError: An argument is out of range.
         """
         messages = self._read_prompt(prompt)
-        return EventStream(self._turns(self._new_run(max_turns), messages, options, streaming=True))
+        return EventStream(self._events(self._new_run(max_turns), messages, options, streaming=True))
 
     def chat(self, message: MessageInput, **options: Any) -> str:
         """As `run`, for those who want the text alone.
@@ -181,16 +183,66 @@ class Agent:
             conversation=self.conversation.fork(),
             config=self.config,
             deps=self.deps,
+            output_type=self.output_type,
         )
         forked._hooks = dict(self._hooks)
         return forked
+
+    def as_tool(self, name: str, description: str) -> Tool:
+        """This agent as a tool of another: each call asks a fork of it, with a conversation of its own.
+
+        Args:
+            name: The tool's name.
+            description: What the agent can be asked, for the model.
+        """
+
+        def ask(prompt: str) -> str:
+            return self.fork().chat(prompt)
+
+        return tool_from_function(ask, name=name, description=description)
+
+    def save_session(self, path: str | os.PathLike[str]) -> None:
+        """Write conversation, config and the names of the tools to a file, atomically; never a key.
+
+        Args:
+            path: Where to; missing folders are made.
+
+        Raises:
+            OSError: The file cannot be written; what stood there is untouched.
+        """
+        session.save(session.Session(self.conversation, self.config, self.tools.names), path)
+
+    @classmethod
+    def load_session(
+        cls,
+        path: str | os.PathLike[str],
+        provider: Any,
+        tools: Iterable[Any] | ToolRegistry | None = None,
+        **arguments: Any,
+    ) -> Agent:
+        """An agent that goes on where a saved one stopped.
+
+        Args:
+            path: What `save_session` wrote; the file is left as it is.
+            provider: Asks the model.
+            tools: All tools of the saved agent, and more if you like.
+            **arguments: Further arguments of Agent, such as `deps`; they override what was saved.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            SessionFileError: It is damaged, of another kind, or of a newer version.
+            ValueError: Tools of the saved agent are missing; names all of them.
+        """
+        registry = tools if isinstance(tools, ToolRegistry) else ToolRegistry(tools)
+        loaded = session.load(path, registry.names)
+        return cls(provider, registry, **{"conversation": loaded.conversation, "config": loaded.config, **arguments})
 
     def _read_prompt(self, prompt: MessageInput | None) -> list[Message]:
         return [] if prompt is None else normalize_messages(prompt)
 
     def _new_run(self, max_turns: int | None) -> AgentRun:
         config = self.config if max_turns is None else replace(self.config, max_turns=max_turns)
-        return AgentRun(self.conversation, config, config.max_turns)
+        return AgentRun(self.conversation, config, config.max_turns, self._form)
 
     def _take(self) -> None:
         try:
@@ -201,122 +253,31 @@ class Agent:
                 "Use agent.fork() for a second one at the same time."
             ) from None
 
-    def _turns(
+    def _events(
         self, run: AgentRun, messages: list[Message], options: dict[str, Any], *, streaming: bool
     ) -> Iterator[StreamEvent]:
         self._take()
         try:
             self.conversation.extend(messages)
-            while run.wants_turn:
-                yield run.begin_turn()
-                self._tell("on_turn_start", run.turn)
-                with seam.closing(self._ask(run, options, streaming)) as answer:
-                    for event in answer:
-                        if event.type is not StreamEventType.DONE:
-                            yield event
-                        else:
-                            calls = run.answered(event.data)
-                with seam.closing(self._execute(run, calls)) as ended:
-                    for event in ended:
-                        yield event
-                yield run.end_turn()
-                self._tell("on_turn_end", run.turn)
+            loop = AgentLoop(
+                run,
+                provider=self.provider,
+                tools=self.tools,
+                deps=self.deps,
+                hooks=self._hooks,
+                options=options if self.output_type is None else {**self._output_options(), **options},
+            )
+            with seam.closing(loop.turns(streaming=streaming)) as events:
+                for event in events:
+                    yield event
         finally:
-            run.close()
             self._idle.append(True)
         # The agent is free again by now: a reader may stop here and go on with another run.
         yield run.last_event()
 
-    def _ask(self, run: AgentRun, options: dict[str, Any], streaming: bool) -> Iterator[StreamEvent]:
-        # Ends with exactly one DONE, which carries the completion, ok or not.
-        request = self._request(run, options)
-        if not streaming:
-            result = seam.check_provider(self.provider.complete(**request), self.provider)
-            yield StreamEvent(StreamEventType.DONE, result)
-            return
-        last: CompletionResult | None = None
-        pieces: list[str] = []
-        stream = seam.check_stream(self.provider.stream(**request), self.provider)
-        with seam.closing(stream) as events:
-            for event in events:
-                kind = event.type
-                if kind is StreamEventType.TOKEN:
-                    run.heard(event.data)
-                    pieces.append(event.data)
-                elif kind is StreamEventType.DONE:
-                    last = event.data
-                    break
-                elif kind is StreamEventType.ERROR:
-                    last = CompletionResult(
-                        content="".join(pieces), status=event.data["status"], error=event.data["error"]
-                    )
-                    break
-                if kind not in _TOOL_EVENTS or run.config.stream_tool_calls:
-                    yield event
-        yield StreamEvent(StreamEventType.DONE, unexpected_end(pieces) if last is None else last)
-
-    def _request(self, run: AgentRun, options: dict[str, Any]) -> dict[str, Any]:
-        tools = self.tools.tools
-        request = {"messages": self._window(run, tools), **options}
-        if tools:
-            request["tools"] = tools
-            if run.is_last_word:
-                request["tool_choice"] = "none"
-        return request
-
-    def _window(self, run: AgentRun, tools: list[Any]) -> list[Message]:
-        profile = self._profile()
-        config = run.config
-        return self.conversation.window(
-            model=profile,
-            max_tokens=config.max_tokens,
-            reserve_tokens=max(config.reserve_tokens, self.conversation.reserve_tokens),
-            overhead_tokens=0 if profile is None or not tools else _schema_tokens(profile, tools),
-            user_first=True,
-        )
-
-    def _profile(self) -> type[ModelProfile] | None:
-        profile = getattr(self.provider, "profile", None)
-        return profile if isinstance(profile, type) and issubclass(profile, ModelProfile) else None
-
-    def _execute(self, run: AgentRun, calls: list[ToolCall]) -> Iterator[StreamEvent]:
-        if not calls:
-            return
-        for call in calls:
-            self._tell("on_tool_call", call)
-        config = run.config
-        contexts = [self._context(run, call) for call in calls]
-        limit = config.max_parallel_tools if config.parallel_tool_execution else 1
-        with seam.closing(
-            self.tools.execute_each(
-                calls, contexts, limit=limit, timeout=config.tool_timeout, max_output=config.max_tool_output
-            )
-        ) as ended:
-            for index, result in ended:
-                event = run.tool_ended(index, result)
-                self._tell("on_tool_result", result)
-                yield event
-
-    def _context(self, run: AgentRun, call: ToolCall) -> ToolContext[Any]:
-        timeout = run.config.tool_timeout
-        return ToolContext(
-            conversation=self.conversation,
-            call_id=call.id,
-            tool_name=call.name,
-            deps=self.deps,
-            turn=run.turn,
-            deadline=None if timeout is None else seam.now() + timeout,
-            clock=seam.now,
-        )
-
-    def _tell(self, hook: str, value: Any) -> None:
-        callback = self._hooks[hook]
-        if callback is not None:
-            seam.resolve(callback(value), hook)
-
-
-def _schema_tokens(profile: type[ModelProfile], tools: list[Any]) -> int:
-    return profile.count_tokens("", tools) - profile.count_tokens("")
+    def _output_options(self) -> dict[str, Any]:
+        # The run itself asks again where the answer lacks the form, so that streams do it too.
+        return {"response_format": self.output_type, "output_retries": 0}
 
 
 def quick_agent(

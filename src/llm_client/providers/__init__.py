@@ -2,6 +2,7 @@
 
 from .._async.providers.anthropic import ANTHROPIC_AVAILABLE, AnthropicProvider
 from .._async.providers.base import BaseProvider, Provider
+from .._async.providers.fallback import FallbackProvider
 from .._async.providers.openai import OpenAIProvider
 from .._core.events import StreamEvent, StreamEventType
 from .._core.http import Timeouts
@@ -21,6 +22,7 @@ __all__ = [
     "CallOptions",
     "CompletionResult",
     "EmbeddingResult",
+    "FallbackProvider",
     "FilePart",
     "ImagePart",
     "Message",

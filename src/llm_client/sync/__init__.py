@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from .._sync.agent import (
         quick_agent as quick_agent,
     )
+    from .._sync.cache.fs import FSCache as FSCache
     from .._sync.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -110,6 +111,22 @@ if TYPE_CHECKING:
         Provider as Provider,
     )
     from .._sync.providers.openai import OpenAIProvider as OpenAIProvider
+    from .._sync.pusher import PusherStreamer as PusherStreamer
+    from .._sync.streaming import (
+        BufferingAdapter as BufferingAdapter,
+    )
+    from .._sync.streaming import (
+        CallbackAdapter as CallbackAdapter,
+    )
+    from .._sync.streaming import (
+        SSEAdapter as SSEAdapter,
+    )
+    from .._sync.streaming import (
+        collect_stream as collect_stream,
+    )
+    from .._sync.streaming import (
+        stream_to_string as stream_to_string,
+    )
     from .._sync.tools import ToolRegistry as ToolRegistry
 
 __all__ = [
@@ -120,10 +137,13 @@ __all__ = [
     "AgentResult",
     "AnthropicProvider",
     "BaseProvider",
+    "BufferingAdapter",
+    "CallbackAdapter",
     "CompletionResult",
     "Conversation",
     "ConversationConfig",
     "EmbeddingResult",
+    "FSCache",
     "GPT5Mini",
     "GPT5Nano",
     "GPT5Point1",
@@ -133,8 +153,10 @@ __all__ = [
     "ModelProfile",
     "OpenAIProvider",
     "Provider",
+    "PusherStreamer",
     "ResponseTimeoutError",
     "Role",
+    "SSEAdapter",
     "StreamEvent",
     "StreamEventType",
     "TextEmbedding3Large",
@@ -146,9 +168,11 @@ __all__ = [
     "ToolResult",
     "TurnResult",
     "Usage",
+    "collect_stream",
     "format_sse_event",
     "normalize_messages",
     "quick_agent",
+    "stream_to_string",
     "sync_tool",
     "tool",
     "tool_from_function",

@@ -1,7 +1,20 @@
-"""Streams and their events."""
+"""Streams, their events, and adapters that do something with them."""
 
 from .._core.events import StreamEvent, StreamEventType
 from .._core.sse_format import format_sse_event
+from .._sync.pusher import PusherStreamer
 from .._sync.stream import EventStream
+from .._sync.streaming import BufferingAdapter, CallbackAdapter, SSEAdapter, collect_stream, stream_to_string
 
-__all__ = ["EventStream", "StreamEvent", "StreamEventType", "format_sse_event"]
+__all__ = [
+    "BufferingAdapter",
+    "CallbackAdapter",
+    "EventStream",
+    "PusherStreamer",
+    "SSEAdapter",
+    "StreamEvent",
+    "StreamEventType",
+    "collect_stream",
+    "format_sse_event",
+    "stream_to_string",
+]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..._core.cache_key import request_key
+from ..._core.cache_options import CacheSettings, cache_call
 from ..._core.endpoint import find_endpoint
 from ..._core.http import Timeouts
 from ..._core.options import CallOptions
@@ -19,6 +21,7 @@ from ..._core.wire import openai_chat, openai_embeddings, openai_responses
 from ..._core.wire.capability_rules import check_api
 from ..._core.wire.openai_embeddings import EmbeddingInput, EmbeddingRequest, EncodingFormat
 from ..._seam import _async as seam
+from ..cached_embeddings import embed_cached
 from .vendor import VendorProvider
 
 _VENDOR_URL = "https://api.openai.com/v1"
@@ -33,6 +36,17 @@ class OpenAIProvider(VendorProvider):
         api_key: Default: the environment variable OPENAI_API_KEY; a base_url that is not OpenAI's needs none.
         base_url: Default: OPENAI_BASE_URL, else OpenAI's own; with its `/v1`.
         organization: Default: OPENAI_ORG_ID.
+        cache_backend: Where answers of calls with `cache_response=True` are kept: "fs" (files), "pg_redis" (PostgreSQL
+            and Redis), "qdrant" (similar questions too), a cache object, or None. Nothing is created before the first
+            answer is stored.
+        cache_dir: The folder of "fs", and of "qdrant" without a server.
+        cache_collection: Which part of the cache; a call may name another. None for "default".
+        pg_dsn: PostgreSQL's connection string. Default: PG_DSN.
+        redis_url: Redis's or Valkey's address. Default: REDIS_URL.
+        redis_ttl_seconds: How long Redis keeps an answer; PostgreSQL keeps it until it is purged.
+        compress_pg: Compress what goes into PostgreSQL.
+        qdrant_url: Qdrant's address. Default: QDRANT_URL, else Qdrant's own engine in a folder below cache_dir.
+        qdrant_api_key: Qdrant's key. Default: QDRANT_API_KEY.
         use_responses_api: Speak the Responses API instead of Chat Completions.
         project: Default: OPENAI_PROJECT_ID.
         timeout: Longest silence in seconds (600 unless given), or a Timeouts.
@@ -41,7 +55,8 @@ class OpenAIProvider(VendorProvider):
         http_client: An httpx client of this face to send requests with, for mounts, custom TLS and the like.
 
     Raises:
-        ConfigurationError: There is no key.
+        ConfigurationError: There is no key, or no address of a cache's server.
+        ImportError: The cache needs a package that is not installed.
         TypeError: An argument has the wrong type, or http_client belongs to the other face.
         ValueError: The model does not answer on the chosen API of OpenAI's.
     """
@@ -55,7 +70,15 @@ class OpenAIProvider(VendorProvider):
         base_url: str | None = None,
         organization: str | None = None,
         *,
-        cache_backend: None = None,
+        cache_backend: Any = "fs",
+        cache_dir: str | os.PathLike[str] = "./cache",
+        cache_collection: str | None = None,
+        pg_dsn: str | None = None,
+        redis_url: str | None = None,
+        redis_ttl_seconds: float = 86400,
+        compress_pg: bool = True,
+        qdrant_url: str | None = None,
+        qdrant_api_key: str | None = None,
         use_responses_api: bool = False,
         project: str | None = None,
         timeout: float | Timeouts | None = None,
@@ -92,6 +115,17 @@ class OpenAIProvider(VendorProvider):
             timeout=timeout,
             http_client=http_client,
             policy=RetryPolicy(attempts=attempts, backoff=backoff),
+            cache=CacheSettings(
+                cache_backend,
+                cache_dir,
+                cache_collection,
+                pg_dsn,
+                redis_url,
+                redis_ttl_seconds,
+                compress_pg,
+                qdrant_url,
+                qdrant_api_key,
+            ),
         )
 
     async def embed(
@@ -106,6 +140,10 @@ class OpenAIProvider(VendorProvider):
         timeout: float | Timeouts | None = None,
         extra_headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        cache_response: bool | None = None,
+        cache_collection: str | None = None,
+        rewrite_cache: bool | None = None,
+        regen_cache: bool | None = None,
     ) -> EmbeddingResult:
         """Turn texts into vectors.
 
@@ -122,6 +160,10 @@ class OpenAIProvider(VendorProvider):
             timeout: Longest silence in seconds, or a Timeouts.
             extra_headers: Further HTTP headers.
             extra_body: Further members of the request's JSON; they win over the arguments.
+            cache_response: Take from the provider's cache what is there, and store what had to be asked, text by text.
+            cache_collection: Which part of the cache; the provider's own unless given.
+            rewrite_cache: With cache_response: ask anew, and overwrite what is stored.
+            regen_cache: With cache_response: ask anew, and leave what is stored as it is.
 
         Returns:
             The vectors in the order of the inputs, or a result with `ok` False, `status` and `error`. Where one of
@@ -143,6 +185,29 @@ class OpenAIProvider(VendorProvider):
             user=user,
             extra_body=extra_body,
         )
+        caching: CallOptions = {
+            "cache_response": cache_response, "cache_collection": cache_collection,
+            "rewrite_cache": rewrite_cache, "regen_cache": regen_cache,
+        }  # fmt: skip
+        call = cache_call(caching, self._cache.collection)
+        if call is None:
+            return await self._embed_all(request, options, request.inputs)
+        keys = [
+            request_key(
+                "openai-embeddings",
+                self._endpoint.base_url,
+                openai_embeddings.build_request(request, [item]),
+                extra_headers or {},
+            )
+            for item in request.inputs
+        ]
+        fetch = partial(self._embed_all, request, options)
+        return await embed_cached(self._cache, call, request.inputs, keys, fetch)
+
+    async def _embed_all(
+        self, request: EmbeddingRequest, options: CallOptions, inputs: list[str | list[int]]
+    ) -> EmbeddingResult:
+        request = replace(request, inputs=inputs)
         policy = self._policy_for(options)
         parts = openai_embeddings.split(request)
         failed: list[bool] = []

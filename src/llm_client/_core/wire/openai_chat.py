@@ -25,6 +25,7 @@ __all__ = ["NAME", "PATH", "StreamParser", "build_request", "parse_error", "pars
 NAME = "openai-chat"
 PATH = "/chat/completions"
 _EXPECTED = "a chat completion"
+_EXPECTED_CHUNK = "a chunk of a chat completion"
 
 _FINISH = {
     "stop": "stop",
@@ -135,28 +136,23 @@ def parse_response(body: bytes, request: CompletionRequest) -> CompletionResult:
     """The answer of status 200; a body that is none becomes a result with an error."""
     try:
         value = jsons.loads_wire(body)
-        choices = value["choices"]
-        choice = choices[0] if choices else {}
+        choice = value["choices"][0]
         message = choice.get("message") or {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        calls = [_read_call(call, position) for position, call in enumerate(message.get("tool_calls") or ())]
+        if message.get("function_call"):
+            calls.append(_read_call({"function": message["function_call"]}, 0))
+        content = _text(message.get("content"))
+        refusal = _text(message.get("refusal"))
+    except (ValueError, LookupError, TypeError, AttributeError):
         return _no_completion(body)
-    if not choices:
-        return _no_completion(body)
-    calls = [_read_call(call, position) for position, call in enumerate(message.get("tool_calls") or ())]
-    if message.get("function_call"):
-        calls.append(_read_call({"function": message["function_call"]}, 0))
-    content = message.get("content")
-    if isinstance(content, list):  # some compatible servers answer in parts
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    refusal = message.get("refusal")
-    finish = choice.get("finish_reason")
-    usage = value.get("usage")
+    finish = _text(choice.get("finish_reason")) or None
+    model = value.get("model")
     return CompletionResult(
-        content=content or refusal or "",
+        content=content or refusal,
         tool_calls=calls or None,
-        usage=request.profile.parse_usage(usage, service_tier=value.get("service_tier")) if usage else NO_USAGE,
+        usage=_read_usage(value.get("usage"), value.get("service_tier"), request),
         reasoning=_reasoning(message) or None,
-        model=value.get("model") or request.model,
+        model=model if isinstance(model, str) and model else request.model,
         finish_reason=_FINISH.get(finish, "stop") if finish else None,
         raw_finish_reason=finish,
         raw=value,
@@ -175,15 +171,24 @@ def _no_completion(body: bytes) -> CompletionResult:
     return broken_reply(body, _EXPECTED)
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):  # some compatible servers answer in parts
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return ""
+
+
 def _read_call(call: dict[str, Any], position: int) -> ToolCall:
     function = call.get("function")
     if function is None:  # a custom tool's call: free text instead of JSON
         custom = call.get("custom") or {}
         function = {"name": custom.get("name"), "arguments": jsons.dumps_text({"input": custom.get("input")})}
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):  # some compatible servers send the object itself
+        arguments = jsons.dumps_text(arguments)
     return ToolCall(
-        id=call.get("id") or f"call_{position}",
-        name=function.get("name") or "",
-        arguments=function.get("arguments") or "",
+        id=_text(call.get("id")) or f"call_{position}", name=_text(function.get("name")), arguments=_text(arguments)
     )
 
 
@@ -193,8 +198,22 @@ def _reasoning(message: dict[str, Any]) -> str | None:
     return text if isinstance(text, str) else None
 
 
+def _read_usage(usage: Any, service_tier: Any, request: CompletionRequest) -> Usage:
+    if not isinstance(usage, dict) or not usage:
+        return NO_USAGE
+    try:
+        return request.profile.parse_usage(usage, service_tier=_text(service_tier) or None)
+    except (TypeError, ValueError, AttributeError):
+        # Counts that nobody can read are no reason to lose an answer.
+        return NO_USAGE
+
+
 class StreamParser:
-    """A streamed chat completion, from bytes to events."""
+    """A streamed chat completion, from bytes to events.
+
+    Args:
+        request: What was asked.
+    """
 
     def __init__(self, request: CompletionRequest) -> None:
         self._request = request
@@ -203,13 +222,20 @@ class StreamParser:
         self._head: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._refusal: list[str] = []
+        self._refusals_shown = 0
         self._logprobs: dict[str, list[Any]] = {}
         self._finish: str | None = None
+        # What came before the first event: shown if none ever comes.
+        self._before = bytearray()
+        self._heard = False
+        self._begun = False
         self._ended = False
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that these bytes complete; none after DONE or ERROR."""
         events: list[StreamEvent] = []
+        if not self._heard:
+            self._before += data
         for payload in self._sse.feed(data):
             if self._ended:
                 break
@@ -221,42 +247,58 @@ class StreamParser:
         events: list[StreamEvent] = []
         for payload in self._sse.close():
             if not self._ended:
-                self._event(payload, events)
-        if not self._ended:
-            if self._finish is not None:
-                # Some servers leave the closing [DONE] out.
-                self._done(events)
-            else:
-                self._fail(503, CUT_SHORT, events)
+                self._event(payload, events, last=True)
+        if self._ended:
+            return events
+        if not self._heard:
+            self._no_stream(events)
+        elif self._finish is not None:
+            # Some servers leave the closing [DONE] out.
+            self._done(events)
+        else:
+            self._fail(503, CUT_SHORT, events)
         return events
 
     def partial(self) -> CompletionResult:
-        """What has come so far."""
-        return self._result()
+        """What has come so far; only calls that are complete."""
+        return self._result(whole=False)
 
-    def _event(self, payload: bytes, events: list[StreamEvent]) -> None:
+    def _event(self, payload: bytes, events: list[StreamEvent], *, last: bool = False) -> None:
         if payload == b"[DONE]":
-            if self._finish is None and not self._head:
-                self._fail(502, "the stream held no chat completion", events)
-            else:
+            if self._begun:
                 self._done(events)
+            else:
+                self._fail(502, "the stream held no chat completion", events)
             return
         try:
             chunk = jsons.loads_wire(payload)
-            choices = chunk.get("choices")
-        except (ValueError, AttributeError):
-            self._fail(502, describe_broken(payload, "a chunk of a chat completion"), events)
+        except ValueError:
+            if payload.strip() and not last:  # else the stream was cut inside an event
+                self._heard = True
+                self._fail(502, describe_broken(payload, _EXPECTED_CHUNK), events)
             return
-        if "error" in chunk and chunk["error"]:
+        if not isinstance(chunk, dict):
+            return
+        if not self._heard:
+            self._heard = True
+            self._before.clear()
+        if chunk.get("error"):
             failure = read_error(chunk)
             text = failure.message if failure is not None else "the API broke the stream off with an error"
             self._fail((failure.status if failure is not None else None) or 500, text, events)
             return
+        try:
+            self._chunk(chunk, events)
+        except (AttributeError, TypeError):
+            self._fail(502, describe_broken(payload, _EXPECTED_CHUNK), events)
+
+    def _chunk(self, chunk: dict[str, Any], events: list[StreamEvent]) -> None:
         if not self._head or (chunk.get("model") and not self._head.get("model")):
             self._head = {key: value for key, value in chunk.items() if key not in ("choices", "usage")}
         if chunk.get("usage"):
             self._usage = chunk["usage"]
-        for choice in choices or ():
+        for choice in chunk.get("choices") or ():
+            self._begun = True
             if not choice.get("index"):
                 self._choice(choice, events)
 
@@ -264,15 +306,16 @@ class StreamParser:
         delta = choice.get("delta")
         if delta:
             text = delta.get("content")
-            if text:
+            if text and isinstance(text, str):
                 self._assembly.text(text, events)
             elif len(delta) > 1 or text is None:
                 self._rare(delta, events)
-        if choice.get("logprobs"):
-            for key, values in choice["logprobs"].items():
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict):
+            for key, values in logprobs.items():
                 if isinstance(values, list):
                     self._logprobs.setdefault(key, []).extend(values)
-        finish = choice.get("finish_reason")
+        finish = _text(choice.get("finish_reason"))
         if finish:
             self._finish = finish
             self._assembly.end_all_calls(events)
@@ -282,18 +325,25 @@ class StreamParser:
         reasoning = _reasoning(delta)
         if reasoning:
             assembly.reason(reasoning, events)
-        refusal = delta.get("refusal")
+        text = _text(delta.get("content"))
+        if text:
+            assembly.text(text, events)
+        refusal = _text(delta.get("refusal"))
         if refusal:
+            # What is refused beside an answer is told by `refusal` alone, as of a whole answer.
+            if len(assembly.text_pieces) == self._refusals_shown:
+                self._refusals_shown += 1
+                assembly.text(refusal, events)
             self._refusal.append(refusal)
-            assembly.text(refusal, events)
         for position, call in enumerate(delta.get("tool_calls") or ()):
             function = call.get("function") or call.get("custom") or {}
+            index = call.get("index")
             assembly.call(
-                call.get("index", position),
+                index if isinstance(index, int) else position,
                 events,
-                id=call.get("id"),
-                name=function.get("name"),
-                arguments=function.get("arguments") or function.get("input") or "",
+                id=_text(call.get("id")),
+                name=_text(function.get("name")),
+                arguments=_text(function.get("arguments")) or _text(function.get("input")),
             )
         legacy = delta.get("function_call")
         if legacy:
@@ -301,15 +351,32 @@ class StreamParser:
                 "function_call",
                 events,
                 id="call_0",
-                name=legacy.get("name"),
-                arguments=legacy.get("arguments") or "",
+                name=_text(legacy.get("name")),
+                arguments=_text(legacy.get("arguments")),
             )
 
-    def _done(self, events: list[StreamEvent]) -> None:
-        self._ended = True
+    def _no_stream(self, events: list[StreamEvent]) -> None:
+        result = parse_response(bytes(self._before), self._request)
+        if not result.ok:
+            self._fail(result.status, result.error or "", events)
+            return
+        # A gateway that does not stream answered as a whole.
+        if result.reasoning:
+            self._assembly.reason(result.reasoning, events)
+        if result.content:
+            self._assembly.text(result.content, events)
+        for position, call in enumerate(result.tool_calls or ()):
+            self._assembly.call(position, events, id=call.id, name=call.name, arguments=call.arguments)
         self._assembly.end_all_calls(events)
-        result = self._result()
-        if self._usage is not None:
+        self._end(result, events)
+
+    def _done(self, events: list[StreamEvent]) -> None:
+        self._assembly.end_all_calls(events)
+        self._end(self._result(whole=True), events)
+
+    def _end(self, result: CompletionResult, events: list[StreamEvent]) -> None:
+        self._ended = True
+        if result.usage is not NO_USAGE:
             events.append(StreamEvent(StreamEventType.USAGE, result.usage))
         events.append(StreamEvent(StreamEventType.DONE, result))
 
@@ -317,30 +384,23 @@ class StreamParser:
         self._ended = True
         events.append(StreamEvent(StreamEventType.ERROR, {"status": status, "error": message}))
 
-    def _result(self) -> CompletionResult:
+    def _result(self, *, whole: bool) -> CompletionResult:
         assembly = self._assembly
         refusal = "".join(self._refusal) or None
-        calls = assembly.tool_calls
+        calls = assembly.tool_calls if whole else assembly.ended_tool_calls
         content = assembly.content
+        model = self._head.get("model")
         return CompletionResult(
             content=content,
             tool_calls=calls,
-            usage=self._priced(),
+            usage=_read_usage(self._usage, self._head.get("service_tier"), self._request),
             reasoning=assembly.reasoning,
-            model=self._head.get("model") or self._request.model,
+            model=model if isinstance(model, str) and model else self._request.model,
             finish_reason=_FINISH.get(self._finish, "stop") if self._finish else None,
             raw_finish_reason=self._finish,
             raw=self._raw(content, calls, refusal),
             refusal=refusal,
         )
-
-    def _priced(self) -> Usage:
-        if not self._usage:
-            return NO_USAGE
-        return self._request.profile.parse_usage(self._usage, service_tier=self._head.get("service_tier"))
-
-    def _raw_head(self) -> dict[str, Any]:
-        return {**self._head, "object": "chat.completion", "usage": self._usage}
 
     def _raw(self, content: str, calls: list[ToolCall] | None, refusal: str | None) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": content or None, "refusal": refusal}
@@ -352,4 +412,4 @@ class StreamParser:
             "finish_reason": self._finish,
             "logprobs": self._logprobs or None,
         }
-        return {**self._raw_head(), "choices": [choice]}
+        return {**self._head, "object": "chat.completion", "usage": self._usage, "choices": [choice]}

@@ -220,7 +220,7 @@ def _vector(value: Any) -> list[float]:
     if isinstance(value, str):
         content = binascii.a2b_base64(value)
         # a2b_base64 skips characters that are none of its own.
-        if not content or len(content) != len(value) // 4 * 3 - value.count("=", -2):
+        if not content or len(value) % 4 or len(content) != len(value) // 4 * 3 - value.count("=", -2):
             raise ValueError("the embedding is not base64")
         numbers = array("f", content)
         if sys.byteorder == "big":

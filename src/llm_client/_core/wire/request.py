@@ -141,6 +141,6 @@ class Dialect(Protocol):
         """What an answer of another status says, whatever its body is."""
         ...
 
-    def StreamParser(self, request: CompletionRequest, /) -> StreamParser:  # noqa: N802  # a class of the module
+    def StreamParser(self, request: CompletionRequest, /) -> StreamParser:  # a class of the module
         """A parser for one streamed answer."""
         ...

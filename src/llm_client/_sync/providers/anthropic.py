@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from ..._core import jsons
+from ..._core.cache_options import CacheSettings
 from ..._core.endpoint import find_endpoint
 from ..._core.exceptions import error_class
 from ..._core.http import HttpRequest, Timeouts
@@ -45,13 +46,25 @@ class AnthropicProvider(VendorProvider):
         base_url: Default: ANTHROPIC_BASE_URL, else Anthropic's own; without `/v1`.
         max_tokens: Most output tokens where a call does not say; the API demands a number.
         default_temperature: Sampling temperature where a call does not say; None leaves it to the API.
+        cache_backend: Where answers of calls with `cache_response=True` are kept: "fs" (files), "pg_redis" (PostgreSQL
+            and Redis), "qdrant" (similar questions too), a cache object, or None. Nothing is created before the first
+            answer is stored.
+        cache_dir: The folder of "fs", and of "qdrant" without a server.
+        cache_collection: Which part of the cache; a call may name another. None for "default".
+        pg_dsn: PostgreSQL's connection string. Default: PG_DSN.
+        redis_url: Redis's or Valkey's address. Default: REDIS_URL.
+        redis_ttl_seconds: How long Redis keeps an answer; PostgreSQL keeps it until it is purged.
+        compress_pg: Compress what goes into PostgreSQL.
+        qdrant_url: Qdrant's address. Default: QDRANT_URL, else Qdrant's own engine in a folder below cache_dir.
+        qdrant_api_key: Qdrant's key. Default: QDRANT_API_KEY.
         timeout: Longest silence in seconds (600 unless given), or a Timeouts.
         attempts: Tries in all for each call; a call may say otherwise.
         backoff: Longest wait in seconds before the second try.
         http_client: An httpx client of this face to send requests with, for mounts, custom TLS and the like.
 
     Raises:
-        ConfigurationError: There is no key.
+        ConfigurationError: There is no key, or no address of a cache's server.
+        ImportError: The cache needs a package that is not installed.
         TypeError: An argument has the wrong type, or http_client belongs to the other face.
         ValueError: A number is out of range.
     """
@@ -66,6 +79,15 @@ class AnthropicProvider(VendorProvider):
         max_tokens: int = anthropic_messages.DEFAULT_MAX_TOKENS,
         default_temperature: float | None = None,
         *,
+        cache_backend: Any = "fs",
+        cache_dir: str | os.PathLike[str] = "./cache",
+        cache_collection: str | None = None,
+        pg_dsn: str | None = None,
+        redis_url: str | None = None,
+        redis_ttl_seconds: float = 86400,
+        compress_pg: bool = True,
+        qdrant_url: str | None = None,
+        qdrant_api_key: str | None = None,
         timeout: float | Timeouts | None = None,
         attempts: int = 3,
         backoff: float = 1.0,
@@ -93,6 +115,17 @@ class AnthropicProvider(VendorProvider):
             timeout=timeout,
             http_client=http_client,
             policy=RetryPolicy(attempts=attempts, backoff=backoff),
+            cache=CacheSettings(
+                cache_backend,
+                cache_dir,
+                cache_collection,
+                pg_dsn,
+                redis_url,
+                redis_ttl_seconds,
+                compress_pg,
+                qdrant_url,
+                qdrant_api_key,
+            ),
         )
 
     def count_tokens(

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..._core import jsons
+from ..._core.cache_options import CacheSettings, cache_call
 from ..._core.endpoint import Endpoint
 from ..._core.events import StreamEvent, StreamEventType
 from ..._core.http import DEFAULT_TIMEOUTS, HttpRequest, Timeouts, TransportError
@@ -24,13 +25,14 @@ from ..._core.retry import RetryPolicy, budget_for
 from ..._core.structured import OutputForm, read_output
 from ..._core.validate import RESPONSES, repair
 from ..._core.wire.capability_rules import apply_capabilities
-from ..._core.wire.request import CompletionRequest, Dialect, Failure
+from ..._core.wire.request import CompletionRequest, Failure
 from ..._core.wire.responses_input import begun_on_server
 from ..._seam import _sync as seam
+from ..caching import Caching
 from ..exchange import Answer, Exchange
 from ..repairing import complete_in_form, with_output
 from ..stream import EventStream
-from .base import BaseProvider
+from .cached import CachedProvider
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
@@ -41,11 +43,10 @@ _log = logger("providers")
 _LAST = (StreamEventType.DONE, StreamEventType.ERROR)
 
 
-class VendorProvider(BaseProvider):
+class VendorProvider(CachedProvider):
     """A provider that speaks a vendor's dialect over HTTP; not used by itself."""
 
     _name: str
-    _dialect: Dialect
 
     def _set_up(
         self,
@@ -56,6 +57,7 @@ class VendorProvider(BaseProvider):
         timeout: float | Timeouts | None,
         http_client: Any,
         policy: RetryPolicy,
+        cache: CacheSettings,
     ) -> None:
         self.profile = ModelProfile.resolve(model)
         self.model = model if isinstance(model, str) else self.profile.model_name
@@ -63,6 +65,7 @@ class VendorProvider(BaseProvider):
         self._headers = {"content-type": "application/json", "accept": "application/json", **headers}
         self._timeouts = DEFAULT_TIMEOUTS if timeout is None else read_timeouts(timeout)
         self._policy = policy
+        self._cache = Caching(cache, (endpoint.base_url, endpoint.api_key))
         self._transport = seam.open_transport(endpoint.base_url, http_client=http_client)
         self._exchange = Exchange(self._transport, budget_for(endpoint.base_url, endpoint.api_key))
         warning = self.profile.retirement_warning(date.today())
@@ -96,6 +99,16 @@ class VendorProvider(BaseProvider):
         """
         check_option_names("complete", options)
         request, form = self._request(messages, tools, tool_choice, options, stream=False)
+        call = cache_call(options, self._cache.collection)
+        if call is None:
+            return self._complete(request, form, options)
+        asked, body = self._body(request)
+        question = self._question(asked, body, {**self._headers_for(asked), **(options.get("extra_headers") or {})})
+        return self._cache.complete(call, question, form, partial(self._complete, request, form, options))
+
+    def _complete(
+        self, request: CompletionRequest, form: OutputForm, options: CallOptions
+    ) -> CompletionResult:
         if form.read is None:
             return self._ask(request, options)
         retries = check_retries(options.get("output_retries"))
@@ -134,8 +147,15 @@ class VendorProvider(BaseProvider):
         check_option_names("stream", options)
         request, form = self._request(messages, tools, tool_choice, options, stream=True)
         policy = self._policy_for(options)
-        request, http = self._prepare(request, options)
-        return EventStream(self._events(request, form, http, policy))
+        call = cache_call(options, self._cache.collection)
+        request, body = self._body(request)
+        headers = self._headers_for(request)
+        http = self._post(self._dialect.PATH, body, options, headers)
+        if call is None:
+            return EventStream(self._events(request, form, http, policy))
+        question = self._question(request, body, {**headers, **(options.get("extra_headers") or {})})
+        fetch = partial(self._events, request, form, http, policy)
+        return EventStream(self._cache.stream(call, question, form, fetch))
 
     def _events(
         self, request: CompletionRequest, form: OutputForm, http: HttpRequest, policy: RetryPolicy
@@ -170,6 +190,7 @@ class VendorProvider(BaseProvider):
     def close(self) -> None:
         """Close the connections of the current loop or process; a closed provider that is used opens new ones."""
         self._transport.close()
+        self._cache.close()
 
     def _request(
         self,
@@ -198,6 +219,10 @@ class VendorProvider(BaseProvider):
         )
 
     def _prepare(self, request: CompletionRequest, options: CallOptions) -> tuple[CompletionRequest, HttpRequest]:
+        request, body = self._body(request)
+        return request, self._post(self._dialect.PATH, body, options, self._headers_for(request))
+
+    def _body(self, request: CompletionRequest) -> tuple[CompletionRequest, dict[str, Any]]:
         request, notes = apply_capabilities(request, self._dialect.NAME)
         for left_out in notes:
             warn_once(_log, ("parameter", self.model, left_out.parameter), left_out.message)
@@ -209,8 +234,7 @@ class VendorProvider(BaseProvider):
         for note in repaired.notes:
             _log.info("repaired before sending: %s", note)
         request = replace(request, messages=messages[:begun] + repaired.messages)
-        body = self._dialect.build_request(request)
-        return request, self._post(self._dialect.PATH, body, options, self._headers_for(request))
+        return request, self._dialect.build_request(request)
 
     def _post(
         self, path: str, body: Mapping[str, Any], options: CallOptions, headers: Mapping[str, str]

@@ -10,6 +10,7 @@ from ..._core.retry import RetryPolicy
 from ..._core.usage import Usage
 from ..._sync.providers.anthropic import ANTHROPIC_AVAILABLE, AnthropicProvider
 from ..._sync.providers.base import BaseProvider, Provider
+from ..._sync.providers.fallback import FallbackProvider
 from ..._sync.providers.openai import OpenAIProvider
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "CallOptions",
     "CompletionResult",
     "EmbeddingResult",
+    "FallbackProvider",
     "FilePart",
     "ImagePart",
     "Message",

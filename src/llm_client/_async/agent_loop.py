@@ -1,0 +1,158 @@
+"""The agent's loop: ask the model, run the tools it wants, and again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from .._core.agent import AgentRun
+from .._core.conversation import Conversation
+from .._core.events import StreamEvent, StreamEventType
+from .._core.messages import Message, ToolCall
+from .._core.profiles import ModelProfile
+from .._core.results import CompletionResult
+from .._core.tool_context import ToolContext
+from .._core.tools import Tool
+from .._seam import _async as seam
+from .tools import ToolRegistry
+
+_TOOL_EVENTS = (
+    StreamEventType.TOOL_CALL_START,
+    StreamEventType.TOOL_CALL_DELTA,
+    StreamEventType.TOOL_CALL_END,
+)
+
+
+class AgentLoop:
+    """Drives one run: what is to be done the run decides, the waiting is done here.
+
+    Args:
+        run: The state of the run.
+        provider: Asks the model.
+        tools: What the model may call.
+        deps: Handed to tools.
+        hooks: The user's callbacks by name.
+        options: Handed to the provider with each request.
+    """
+
+    def __init__(
+        self,
+        run: AgentRun,
+        *,
+        provider: Any,
+        tools: ToolRegistry,
+        deps: Any,
+        hooks: Mapping[str, Callable[[Any], Any] | None],
+        options: dict[str, Any],
+    ) -> None:
+        self._run = run
+        self._provider = provider
+        self._tools = tools
+        self._deps = deps
+        self._hooks = hooks
+        self._options = options
+
+    async def turns(self, *, streaming: bool) -> AsyncIterator[StreamEvent]:
+        """All turns, as events; whatever ends them, the conversation is left valid."""
+        run = self._run
+        try:
+            while run.wants_turn:
+                yield run.begin_turn()
+                await self._tell("on_turn_start", run.turn)
+                calls: list[ToolCall] = []
+                async with seam.closing(self._ask(streaming)) as answer:
+                    async for event in answer:
+                        if event.type is not StreamEventType.DONE:
+                            yield event
+                        else:
+                            calls = run.answered(event.data)
+                async with seam.closing(self._execute(calls)) as ended:
+                    async for event in ended:
+                        yield event
+                yield run.end_turn()
+                await self._tell("on_turn_end", run.turn)
+        finally:
+            run.close()
+
+    async def _ask(self, streaming: bool) -> AsyncIterator[StreamEvent]:
+        # Ends with exactly one DONE, which carries the completion, ok or not.
+        request = self._request()
+        if not streaming:
+            result = await seam.check_provider(self._provider.complete(**request), self._provider)
+            yield StreamEvent(StreamEventType.DONE, result)
+            return
+        run = self._run
+        last: CompletionResult | None = None
+        stream = seam.check_stream(self._provider.stream(**request), self._provider)
+        async with seam.closing(stream) as events:
+            async for event in events:
+                kind = event.type
+                if kind is StreamEventType.TOKEN:
+                    run.heard(event.data)
+                elif kind is StreamEventType.DONE:
+                    last = event.data
+                    break
+                elif kind is StreamEventType.ERROR:
+                    last = run.broken_off(event.data["status"], event.data["error"])
+                    break
+                if kind not in _TOOL_EVENTS or run.config.stream_tool_calls:
+                    yield event
+        if last is None:
+            last = run.broken_off(502, "the provider's stream ended without a DONE or ERROR event")
+        yield StreamEvent(StreamEventType.DONE, last)
+
+    def _request(self) -> dict[str, Any]:
+        tools = self._tools.tools
+        request = {"messages": self._window(tools), **self._options}
+        if tools:
+            request["tools"] = tools
+            if self._run.is_last_word:
+                request["tool_choice"] = "none"
+        return request
+
+    def _window(self, tools: list[Tool]) -> list[Message]:
+        conversation: Conversation = self._run.conversation
+        config = self._run.config
+        profile = getattr(self._provider, "profile", None)
+        return conversation.window(
+            model=profile if isinstance(profile, type) and issubclass(profile, ModelProfile) else None,
+            max_tokens=config.max_tokens,
+            reserve_tokens=max(config.reserve_tokens, conversation.reserve_tokens),
+            tools=tools,
+            user_first=True,
+        )
+
+    async def _execute(self, calls: list[ToolCall]) -> AsyncIterator[StreamEvent]:
+        if not calls:
+            return
+        for call in calls:
+            await self._tell("on_tool_call", call)
+        config = self._run.config
+        limit = config.max_parallel_tools if config.parallel_tool_execution else 1
+        each = self._tools.execute_each(
+            calls,
+            [self._context(call) for call in calls],
+            limit=limit,
+            timeout=config.tool_timeout,
+            max_output=config.max_tool_output,
+        )
+        async with seam.closing(each) as ended:
+            async for index, result in ended:
+                event = self._run.tool_ended(index, result)
+                await self._tell("on_tool_result", result)
+                yield event
+
+    def _context(self, call: ToolCall) -> ToolContext[Any]:
+        return ToolContext(
+            conversation=self._run.conversation,
+            call_id=call.id,
+            tool_name=call.name,
+            deps=self._deps,
+            turn=self._run.turn,
+            remaining=seam.remaining_time,
+        )
+
+    async def _tell(self, hook: str, value: Any) -> None:
+        callback = self._hooks[hook]
+        if callback is not None:
+            await seam.resolve(callback(value), hook)

@@ -1,0 +1,8 @@
+"""Caches, and what custom ones are made of."""
+
+from .._sync.cache.base import BaseCache, Cache
+from .._sync.cache.fs import FSCache
+from .._core.cache_key import SemanticQuestion
+from .._core.cache_stats import CacheStats
+
+__all__ = ["BaseCache", "Cache", "CacheStats", "FSCache", "SemanticQuestion"]
