@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         quick_agent as quick_agent,
     )
     from ._async.cache.fs import FSCache as FSCache
+    from ._async.cache.pg_redis import HybridRedisPostgreSQLCache as HybridRedisPostgreSQLCache
+    from ._async.cache.qdrant import QdrantCache as QdrantCache
     from ._async.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
     )
     from ._async.providers.openai import OpenAIProvider as OpenAIProvider
     from ._async.pusher import PusherStreamer as PusherStreamer
+    from ._async.rate_limit import (
+        Limiter as Limiter,
+    )
+    from ._async.rate_limit import (
+        TokenBucket as TokenBucket,
+    )
     from ._async.streaming import (
         BufferingAdapter as BufferingAdapter,
     )
@@ -150,12 +158,15 @@ __all__ = [
     "GPT5Nano",
     "GPT5Point1",
     "GPT5Point2",
+    "HybridRedisPostgreSQLCache",
+    "Limiter",
     "Message",
     "MessageInput",
     "ModelProfile",
     "OpenAIProvider",
     "Provider",
     "PusherStreamer",
+    "QdrantCache",
     "ResponseTimeoutError",
     "Role",
     "SSEAdapter",
@@ -163,6 +174,7 @@ __all__ = [
     "StreamEventType",
     "TextEmbedding3Large",
     "TextEmbedding3Small",
+    "TokenBucket",
     "Tool",
     "ToolCall",
     "ToolCallDelta",

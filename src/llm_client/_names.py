@@ -21,12 +21,15 @@ HOMES = {
     "GPT5Nano": "_core.profiles_openai",
     "GPT5Point1": "_core.profiles_openai",
     "GPT5Point2": "_core.profiles_openai",
+    "Limiter": "{face}.rate_limit",
+    "HybridRedisPostgreSQLCache": "{face}.cache.pg_redis",
     "Message": "_core.messages",
     "MessageInput": "_core.messages",
     "ModelProfile": "_core.profiles",
     "OpenAIProvider": "{face}.providers.openai",
     "Provider": "{face}.providers.base",
     "PusherStreamer": "{face}.pusher",
+    "QdrantCache": "{face}.cache.qdrant",
     "ResponseTimeoutError": "_core.exceptions",
     "Role": "_core.messages",
     "SSEAdapter": "{face}.streaming",
@@ -34,6 +37,7 @@ HOMES = {
     "StreamEventType": "_core.events",
     "TextEmbedding3Large": "_core.profiles_openai",
     "TextEmbedding3Small": "_core.profiles_openai",
+    "TokenBucket": "{face}.rate_limit",
     "Tool": "_core.tools",
     "ToolCall": "_core.messages",
     "ToolCallDelta": "_core.messages",
@@ -51,5 +55,16 @@ HOMES = {
     "tool_from_function": "_core.tools",
 }
 
-MODULES = ("agent", "cache", "conversation", "exceptions", "models", "providers", "streaming", "testing", "tools")
+MODULES = (
+    "agent",
+    "cache",
+    "conversation",
+    "exceptions",
+    "models",
+    "providers",
+    "rate_limit",
+    "streaming",
+    "testing",
+    "tools",
+)
 """The public modules below the package, in either face."""

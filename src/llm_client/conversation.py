@@ -1,5 +1,7 @@
 """Conversations."""
 
+from ._async.compacting import compact
+from ._core.compaction import Compaction
 from ._core.conversation import Conversation, ConversationConfig
 
-__all__ = ["Conversation", "ConversationConfig"]
+__all__ = ["Compaction", "Conversation", "ConversationConfig", "compact"]

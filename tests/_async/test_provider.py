@@ -186,6 +186,16 @@ async def test_closing_a_named_stream_hangs_up(api: FakeAPI) -> None:
     assert await seam.offload(api.wait_for_hang_up)
 
 
+async def test_streams_share_a_connection(api: FakeAPI) -> None:
+    asked = provider(api)
+    for _ in range(3):
+        api.reply("one two three")
+        async for _ in asked.stream("Go"):
+            pass
+    assert len({request.connection for request in api.requests}) == 1
+    assert not any(request.client_hung_up for request in api.requests)
+
+
 async def test_an_error_in_the_middle_of_a_stream(api: FakeAPI) -> None:
     api.fail_mid_stream(after=2, message="the model broke")
     events = [event async for event in provider(api).stream("Go")]

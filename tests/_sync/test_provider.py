@@ -188,6 +188,16 @@ def test_closing_a_named_stream_hangs_up(api: FakeAPI) -> None:
     assert seam.offload(api.wait_for_hang_up)
 
 
+def test_streams_share_a_connection(api: FakeAPI) -> None:
+    asked = provider(api)
+    for _ in range(3):
+        api.reply("one two three")
+        for _ in asked.stream("Go"):
+            pass
+    assert len({request.connection for request in api.requests}) == 1
+    assert not any(request.client_hung_up for request in api.requests)
+
+
 def test_an_error_in_the_middle_of_a_stream(api: FakeAPI) -> None:
     api.fail_mid_stream(after=2, message="the model broke")
     events = [event for event in provider(api).stream("Go")]

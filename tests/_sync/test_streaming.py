@@ -101,9 +101,7 @@ def test_what_comes_in_the_middle_of_a_comment_is_not_lost() -> None:
     adapter = face.SSEAdapter(heartbeat=0.05)
     text = "".join(lines_of(adapter, Stream([0.2, token("a"), 0.2, token("b"), done()]).of(face)))
     assert text.count(": ping\n") >= 2
-    blocks = [
-        [line for line in block.split("\n") if line and not line.startswith(":")] for block in text.split("\n\n")
-    ]
+    blocks = [[line for line in block.split("\n") if line and not line.startswith(":")] for block in text.split("\n\n")]
     assert [block[1] for block in blocks if block][:2] == ["data: a", "data: b"]
 
 
@@ -143,9 +141,13 @@ def test_leaving_before_the_answer_begins_closes_the_upstream_request(api: FakeA
 def test_a_stream_that_raises_is_told_to_the_browser_and_to_the_server(heartbeat: float | None) -> None:
     stream = Stream([token("a"), ValueError("secret detail")])
     told: list[str] = []
-    with pytest.raises(ValueError, match="secret detail"):
+
+    def read() -> None:
         for line in face.SSEAdapter(heartbeat=heartbeat).transform(stream.of(face)):
             told.append(line)
+
+    with pytest.raises(ValueError, match="secret detail"):
+        read()
     assert [line.split("\n")[0] for line in told] == ["event: token", "event: error"]
     assert json.loads(told[1].split("data: ")[1])["status"] == 500
     assert "secret detail" not in "".join(told)

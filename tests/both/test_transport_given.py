@@ -396,5 +396,5 @@ def test_all_four_engines_fail_alike_without_a_certificate_to_trust():
 
 
 def test_both_halves_have_the_same_signature():
-    assert list(inspect.signature(_async.open_transport).parameters) == ["base_url", "http_client"]
-    assert list(inspect.signature(_sync.open_transport).parameters) == ["base_url", "http_client"]
+    assert list(inspect.signature(_async.open_transport).parameters) == ["base_url", "http_client", "client", "vendor"]
+    assert list(inspect.signature(_sync.open_transport).parameters) == ["base_url", "http_client", "client", "vendor"]

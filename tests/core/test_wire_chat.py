@@ -325,7 +325,9 @@ def test_ids_and_names_that_are_repeated_in_every_piece() -> None:
         call = {"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": arguments}}
         return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
 
-    events = stream([piece('{"a"'), piece(":1}"), {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}])
+    events = stream(
+        [piece('{"a"'), piece(":1}"), {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}]
+    )
     assert done(events).tool_calls == [ToolCall("call_1", "weather", '{"a":1}')]
 
 
@@ -354,7 +356,10 @@ def test_other_choices_and_logprobs() -> None:
     events = stream(
         [
             {**head, "choices": [{"index": 1, "delta": {"content": "other"}}]},
-            {**head, "choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [1], "refusal": None}}]},
+            {
+                **head,
+                "choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [1], "refusal": None}}],
+            },
             {**head, "choices": [{"index": 0, "delta": {"content": "b"}, "logprobs": {"content": [2]}}]},
             {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
             "[DONE]",
@@ -384,7 +389,8 @@ def test_errors_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(b"", "empty"), (b"<html>Sign in</html>", "<html>Sign in"), (b'{"error": "No more."}', "No more.")]
+    ("body", "words"),
+    [(b"", "empty"), (b"<html>Sign in</html>", "<html>Sign in"), (b'{"error": "No more."}', "No more.")],
 )
 def test_what_is_no_stream(body: bytes, words: str) -> None:
     assert words in error(run_stream(StreamParser, request(stream=True), body))["error"]

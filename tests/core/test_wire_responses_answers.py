@@ -88,8 +88,16 @@ def test_custom_tool_calls() -> None:
 @pytest.mark.parametrize(
     ("given", "finish", "word"),
     [
-        ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "length", "max_output_tokens"),
-        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter", "content_filter"),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+            "length",
+            "max_output_tokens",
+        ),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+            "content_filter",
+        ),
         ({"status": "incomplete", "incomplete_details": None}, "length", "incomplete"),
         ({"status": "queued"}, None, "queued"),
         ({"status": "in_progress"}, None, "in_progress"),

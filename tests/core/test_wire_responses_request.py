@@ -86,9 +86,8 @@ def test_tools_say_whether_they_are_strict() -> None:
 
 
 def test_a_tool_that_cannot_be_strict_is_refused() -> None:
-    tool = Tool("loose", "", {"type": "object", "patternProperties": {".*": {}}}, lambda: None, strict=True)
     with pytest.raises(StrictSchemaError, match="loose"):
-        build_request(request(tools=[tool]))
+        Tool("loose", "", {"type": "object", "patternProperties": {".*": {}}}, lambda: None, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_calls_and_their_results() -> None:
 
 
 def test_parts() -> None:
-    parts = [
+    parts: list[Any] = [
         TextPart("Look: "),
         ImagePart(url="https://example.org/a.png", detail="low"),
         ImagePart(data="aGk=", media_type="image/png"),
@@ -199,6 +198,7 @@ def test_parts() -> None:
         FilePart(data="aGk=", media_type="image/png", filename="a.png"),
         FilePart(url="https://example.org/a.pdf"),
         FilePart(file_id="file-1"),
+        {"type": "input_image", "file_id": "file-2", "detail": "auto"},
     ]
     assert body_of([Message.user(parts)])["input"][0]["content"] == [
         {"type": "input_text", "text": "Look: "},
@@ -209,6 +209,7 @@ def test_parts() -> None:
         {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,aGk="},
         {"type": "input_file", "file_url": "https://example.org/a.pdf"},
         {"type": "input_file", "file_id": "file-1"},
+        {"type": "input_image", "file_id": "file-2", "detail": "auto"},
     ]
 
 
@@ -302,7 +303,12 @@ def test_edited_arguments_are_sent() -> None:
 
 
 def test_hosted_tools_and_phases_go_back() -> None:
-    search = {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
+    search = {
+        "id": "ws_1",
+        "type": "web_search_call",
+        "status": "completed",
+        "action": {"type": "search", "query": "x"},
+    }
     message = answered(search, text_item("Found."))
     assert [item["type"] for item in input_items([message], stored=True)] == ["web_search_call", "message"]
     spoken = answered(text_item("Let me see.", phase="commentary"), call_item())
@@ -311,7 +317,7 @@ def test_hosted_tools_and_phases_go_back() -> None:
 
 def test_a_custom_tool_call_is_answered_in_its_own_form() -> None:
     custom = {"id": "ctc_1", "type": "custom_tool_call", "call_id": "call_9", "name": "math", "input": "4 + 4"}
-    message = answered(reasoning_item(), custom)
+    message = answered(reasoning_item(), {**custom, "status": "completed"})
     assert message.tool_calls == [ToolCall("call_9", "math", '{"input":"4 + 4"}')]
     items = body_of(["Add", message, Message.tool_result("call_9", "8")])["input"]
     assert items[2] == custom
@@ -360,7 +366,12 @@ def test_the_fake_api_takes_the_bodies() -> None:
     with FakeAPI() as api:
         api.reply("Fine.")
         body = body_of(
-            [Message.system("Be brief."), "Weather?", Message.assistant(None, [CALL]), Message.tool_result("call_1", "x")],
+            [
+                Message.system("Be brief."),
+                "Weather?",
+                Message.assistant(None, [CALL]),
+                Message.tool_result("call_1", "x"),
+            ],
             tools=[weather()],
         )
         asked = urllib.request.Request(

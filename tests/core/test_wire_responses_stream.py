@@ -43,7 +43,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-KINDS = sorted({event["type"] for event in as_stream(FULL)}) + [
+KINDS = [
+    *sorted({event["type"] for event in as_stream(FULL)}),
     "error",
     "response.failed",
     "response.incomplete",

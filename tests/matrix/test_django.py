@@ -129,13 +129,13 @@ def test_async_views_on_a_server_without_one(url: str, kind: Kind) -> None:
 
 def test_streaming_responses(url: str) -> None:
     SERVING["async"], SERVING["blocking"] = Asynchronous(url), Blocking(url)
-    assert list(Client().get("/stream")) == [b"one ", b"two ", b"three"]
+    assert list(Client().get("/stream")) == [b"one", b" two", b" three"]
 
     async def main() -> list[bytes]:
         answer = await AsyncClient().get("/async-stream")
         return [piece async for piece in answer]
 
-    assert asyncio.run(main()) == [b"one ", b"two ", b"three"]
+    assert asyncio.run(main()) == [b"one", b" two", b" three"]
 
 
 def test_plain_tools_inside_the_requests_transaction(url: str) -> None:
@@ -144,5 +144,3 @@ def test_plain_tools_inside_the_requests_transaction(url: str) -> None:
     ident = threading.get_ident()
     assert answer == f"Here is what I found: rows says 1 in thread {ident}, atomic: True. here: {ident}"
     connection.close()
-
-

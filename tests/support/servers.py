@@ -28,7 +28,7 @@ class MissingServer(Exception):
 
 
 @contextlib.contextmanager
-def start_postgres() -> Iterator[str]:
+def start_postgres(port: int | None = None) -> Iterator[str]:
     """Run a PostgreSQL server for the length of a `with` block; yields its DSN."""
     given = os.environ.get("LLM_CLIENT_TEST_PG_DSN")
     if given:
@@ -50,7 +50,7 @@ def start_postgres() -> Iterator[str]:
             env=environment,
             **user,
         )
-        port = _free_port()
+        port = port or free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -72,14 +72,14 @@ def start_postgres() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def start_redis() -> Iterator[str]:
+def start_redis(port: int | None = None) -> Iterator[str]:
     """Run a Valkey or Redis server for the length of a `with` block; yields its URL."""
     given = os.environ.get("LLM_CLIENT_TEST_REDIS_URL")
     if given:
         yield given
         return
     with tempfile.TemporaryDirectory(prefix="llm-kv-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        port = _free_port()
+        port = port or free_port()
         command = [str(_find_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         with _running(command, Path(name), lambda: _answers_ping(port), cwd=name):
             yield f"redis://127.0.0.1:{port}/0"
@@ -176,7 +176,7 @@ def _answers_ping(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -103,7 +103,7 @@ class AgentResult:
         content: The final answer; of a run that ended otherwise, the last text there was.
         turns: Every turn.
         conversation: The agent's conversation, ready to go on.
-        total_usage: Tokens and cost of all turns.
+        total_usage: Tokens and cost of all turns, and of summaries between them.
         status: "success", "max_turns" or "error".
         error: What went wrong, None for success.
         output: The final answer as an object, where the agent has an `output_type`.
@@ -193,6 +193,7 @@ class AgentRun:
         self._pieces: list[str] = []
         self._completion: CompletionResult | None = None
         self._results: dict[int, ToolResult] = {}
+        self._besides: list[Usage] = []
 
     @property
     def wants_turn(self) -> bool:
@@ -219,6 +220,10 @@ class AgentRun:
     def heard(self, piece: str) -> None:
         """A piece of the answer's text came; kept should the stream break off."""
         self._pieces.append(piece)
+
+    def spent(self, usage: Usage) -> None:
+        """Tokens were spent on something other than a turn, such as a summary."""
+        self._besides.append(usage)
 
     def broken_off(self, status: int, error: str) -> CompletionResult:
         """The answer's stream ended before its time: a failed completion with the text that had come.
@@ -311,7 +316,7 @@ class AgentRun:
 
     def close(self) -> None:
         """Leave the conversation valid, however the run ended: nothing waits here."""
-        text = "".join(self._pieces)
+        text = "".join(self._pieces).rstrip()  # Anthropic refuses white space at the end of a half answer
         self._pieces = []
         if text:
             self.conversation.add_message(Message.assistant(text))
@@ -356,7 +361,7 @@ class AgentRun:
             content=next((turn.content for turn in reversed(self.turns) if turn.content), ""),
             turns=list(self.turns),
             conversation=self.conversation,
-            total_usage=Usage.sum(turn.completion.usage for turn in self.turns),
+            total_usage=Usage.sum((*(turn.completion.usage for turn in self.turns), *self._besides)),
             status=self.status or "error",
             error=self.error,
             output=self.output,

@@ -46,3 +46,13 @@ def safe_name(collection: str) -> str:
     readable = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:38]
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"x_{readable}_{digest}" if readable else f"x_{digest}"
+
+
+_KEY = re.compile(r"[0-9a-z]{8,64}")
+
+
+def safe_key(key: str) -> str:
+    """A key as it may stand in a file's name, a table and a server's key: 8 to 64 lower-case letters and digits."""
+    if _KEY.fullmatch(key):
+        return key
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -62,8 +62,8 @@ class CacheSettings:
             return {"directory": self.directory}
         if self.backend == "pg_redis":
             return {
-                "pg_dsn": _needed(self.pg_dsn, environment, "PG_DSN", "pg_dsn", "PostgreSQL"),
-                "redis_url": _needed(self.redis_url, environment, "REDIS_URL", "redis_url", "Redis"),
+                "pg_dsn": address(self.pg_dsn, environment, "PG_DSN", "pg_dsn", "PostgreSQL"),
+                "redis_url": address(self.redis_url, environment, "REDIS_URL", "redis_url", "Redis"),
                 "redis_ttl_seconds": self.redis_ttl_seconds,
                 "compress_pg": self.compress_pg,
             }
@@ -77,11 +77,16 @@ class CacheSettings:
         )
 
 
-def _needed(given: str | None, environment: Mapping[str, str], variable: str, argument: str, server: str) -> str:
+def address(given: str | None, environment: Mapping[str, str], variable: str, argument: str, server: str) -> str:
+    """A server's address, from an argument or the environment.
+
+    Raises:
+        ConfigurationError: There is none; names variable and argument.
+    """
     value = given or environment.get(variable)
     if not value:
         raise ConfigurationError(
-            f"cache_backend='pg_redis' needs the address of {server}: set the environment variable {variable} (a .env "
+            f"this cache needs the address of {server}: set the environment variable {variable} (a .env "
             f"file will do) or pass {argument}=..."
         )
     return value

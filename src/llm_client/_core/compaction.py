@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .conversation import Conversation
-from .message_counts import ModelLike, counter_for, limit_of
+from .message_counts import ModelLike, TokenCounter, counter_for, limit_of
 from .messages import Message
+from .profiles import ModelProfile
 from .rendering import readable
+from .tools import Tool
 from .truncation import shorten
+from .usage import NO_USAGE, Usage
 
 HEAD = "[Summary of the earlier conversation]\n"
 _INSTRUCTIONS = (
@@ -21,6 +24,7 @@ _INSTRUCTIONS = (
 _SUMMARY_SHARE = 8  # a summary has an eighth of the room, but never more than this many tokens:
 _LONGEST_SUMMARY = 2000
 _SHORTEST_SUMMARY = 64
+_REASONING = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,24 @@ class CompactionPlan:
     summary_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What `compact` did.
+
+    Args:
+        summary: What now stands in place of the replaced messages; empty where there was nothing to summarise.
+        replaced: The messages that are gone from the conversation, oldest first.
+        usage: What the summary cost.
+    """
+
+    summary: str = ""
+    replaced: tuple[Message, ...] = ()
+    usage: Usage = NO_USAGE
+
+    def __bool__(self) -> bool:
+        return bool(self.replaced)
+
+
 def plan_compaction(
     conversation: Conversation,
     *,
@@ -47,9 +69,12 @@ def plan_compaction(
     max_tokens: int | None = None,
     reserve_tokens: int | None = None,
     overhead_tokens: int = 0,
+    tools: Sequence[Tool] = (),
     force: bool = False,
 ) -> CompactionPlan | None:
     """What to summarise so that the conversation fits with room to grow: all but the most recent half.
+
+    Far from any limit nothing is counted.
 
     Args:
         conversation: It is not changed.
@@ -57,16 +82,17 @@ def plan_compaction(
         max_tokens: As for `Conversation.window`.
         reserve_tokens: As for `Conversation.window`.
         overhead_tokens: As for `Conversation.window`.
+        tools: As for `Conversation.window`.
         force: Also where everything fits, or nothing limits it.
 
     Returns:
         None where everything fits, or nothing is old enough to be summarised.
     """
     history = conversation._history
-    found = conversation._budget(model, max_tokens, reserve_tokens, overhead_tokens)
-    counter = counter_for(model) if found is None else found[0]
+    found = conversation._budget(conversation._room(model, max_tokens, reserve_tokens, overhead_tokens, tools))
     if found is None and not force:
         return None
+    counter = counter_for(model) if found is None else found[0]
     total = history.count_all(counter)
     if found is not None and total <= found[1] and not force:
         return None
@@ -92,9 +118,26 @@ def summary_request(plan: CompactionPlan, model: ModelLike | None = None) -> lis
     limit = limit_of(model)
     if limit is not None:
         counter = counter_for(model)
-        room = limit - plan.summary_tokens - counter.base - counter.count(instructions)
+        room = limit - answer_tokens(plan, model) - counter.base - counter.count(instructions)
         question = shorten(question, room, counter.count)
     return [instructions, question]
+
+
+def answer_tokens(plan: CompactionPlan, model: ModelLike | None = None) -> int:
+    """The `max_tokens` of the request for the summary: with room for one that is longer than was asked for, and for
+    the reasoning before it, which the vendors count as output.
+
+    Args:
+        plan: What to summarise.
+        model: The model that is asked.
+    """
+    tokens = 2 * plan.summary_tokens
+    if model is None or isinstance(model, TokenCounter):
+        return tokens
+    profile = ModelProfile.resolve(model)
+    tokens += _REASONING if profile.reasoning_model else 0
+    limits = [profile.max_output_tokens, None if profile.max_input_tokens is None else profile.max_input_tokens // 2]
+    return min([tokens, *(limit for limit in limits if limit is not None)])
 
 
 def apply_summary(conversation: Conversation, plan: CompactionPlan, summary: str) -> None:

@@ -13,19 +13,11 @@ from .conversation_config import ConversationConfig
 from .exceptions import SessionFileError
 from .history import History
 from .log import logger
-from .message_counts import (
-    ModelLike,
-    TokenCounter,
-    count_schemas,
-    counter_for,
-    limit_of,
-    most_tokens,
-    most_tool_tokens,
-    sure_limit_of,
-)
+from .message_counts import ModelLike, TokenCounter, counter_for
 from .messages import Message, MessageInput, Role, ToolCall, normalize_messages
 from .parts import Part
 from .rendering import chat_dict, readable
+from .room import Room
 from .tools import Tool
 from .truncation import TruncationStrategy
 from .validate import repair, start_placeholder
@@ -293,17 +285,12 @@ class Conversation:
             user_first: Put a short note of the user in front where the first message would be the assistant's, as
                 Anthropic wants it.
         """
-        if self._fits_surely(model, max_tokens, reserve_tokens, overhead_tokens, tools):
+        around = [start_placeholder()] if user_first else []
+        found = self._budget(self._room(model, max_tokens, reserve_tokens, overhead_tokens, tools, around))
+        if found is None:
             kept = self._history.everything()
         else:
-            around = [start_placeholder()] if user_first else []
-            overhead_tokens += count_schemas(model, tools) if tools else 0
-            found = self._budget(model, max_tokens, reserve_tokens, overhead_tokens, around)
-            if found is None:
-                kept = self._history.everything()
-            else:
-                counter, budget = found
-                kept = self._history.fitting(self.truncation_strategy, counter, budget)
+            kept = self._history.fitting(self.truncation_strategy, *found)
         if user_first and kept and kept[0].role is Role.ASSISTANT:
             kept.insert(0, start_placeholder())
         return self._system() + kept
@@ -457,51 +444,31 @@ class Conversation:
         text = self.system_message
         return [Message.system(text)] if text and not text.isspace() else []
 
-    def _fits_surely(
+    def _room(
         self,
         model: ModelLike | None,
         max_tokens: int | None,
         reserve_tokens: int | None,
-        overhead_tokens: int,
-        tools: Sequence[Tool],
-    ) -> bool:
-        # Most conversations are far from any limit, and then nothing need be counted, nor a tokenizer loaded.
-        bound = self._history.most_tokens
-        if bound is None or isinstance(model, TokenCounter):
-            return False
-        limits = [limit for limit in (max_tokens, self.max_tokens, sure_limit_of(model)) if limit is not None]
-        if not limits:
-            return False
-        reserve = self.reserve_tokens if reserve_tokens is None else reserve_tokens
-        if reserve >= min(limits):
-            return False
-        for message in (*self._system(), start_placeholder()):
-            bound += most_tokens(message) or 0
-        return bound + (most_tool_tokens(tools) if tools else 0) + overhead_tokens + reserve <= min(limits)
-
-    def _budget(
-        self,
-        model: ModelLike | None,
-        max_tokens: int | None,
-        reserve_tokens: int | None,
-        overhead_tokens: int,
+        overhead_tokens: int = 0,
+        tools: Sequence[Tool] = (),
         around: Sequence[Message] = (),
-    ) -> tuple[TokenCounter, int] | None:
-        """What counts, and the tokens that the messages may have together; None where there is no limit."""
-        if max_tokens is not None and max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, got {max_tokens}")
-        limits = [limit for limit in (max_tokens, self.max_tokens, limit_of(model)) if limit is not None]
-        if not limits:
-            return None
-        limit = min(limits)
-        limit -= self._reserve(self.reserve_tokens if reserve_tokens is None else reserve_tokens, limit)
-        counter = counter_for(model)
-        around_tokens = sum(self._history.count(message, counter) for message in (*self._system(), *around))
-        return counter, limit - overhead_tokens - counter.base - around_tokens
+    ) -> Room:
+        return Room(
+            model,
+            (max_tokens, self.max_tokens),
+            self.reserve_tokens if reserve_tokens is None else reserve_tokens,
+            overhead_tokens,
+            tools,
+            (*self._system(), *around),
+        )
 
-    def _reserve(self, reserve: int, limit: int) -> int:
-        if reserve < limit:
-            return reserve
+    def _budget(self, room: Room) -> tuple[TokenCounter, int] | None:
+        """What counts, and the tokens that the messages may have together; None where they fit in any case."""
+        if room.surely_holds(self._history.most_tokens):
+            return None
+        return room.measure(self._history.count, self._clamped)
+
+    def _clamped(self, reserve: int, limit: int) -> None:
         if not self._warned:
             self._warned = True
             _log.warning(
@@ -509,4 +476,3 @@ class Conversation:
                 reserve,
                 limit,
             )
-        return limit // 2

@@ -72,3 +72,14 @@ def find_endpoint(
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError("the API key holds spaces, line breaks or characters that no HTTP header can carry")
     return Endpoint(url, key or None)
+
+
+def refuse_beside_client(**given: object) -> None:
+    """Refuse arguments that a vendor's own client decides on.
+
+    Raises:
+        ValueError: One was passed beside `client=`.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"client= brings its own {name}: set it there, or leave client= out")

@@ -75,8 +75,11 @@ class ToolCall:
         """From OpenAI's chat shape, or flat: {"id", "name", "arguments"}.
 
         Raises:
+            TypeError: It is no dict.
             ValueError: A name is missing.
         """
+        if not isinstance(value, Mapping):
+            raise TypeError(f"a tool call is a ToolCall or a dict, got {type(value).__name__}")
         function = value.get("function")
         source: Mapping[str, Any] = function if isinstance(function, Mapping) else value
         name = source.get("name")

@@ -105,8 +105,19 @@ def completion_request(
     model: str,
     profile: type[ModelProfile],
     stream: bool,
+    may_be_empty: bool = False,
 ) -> tuple[CompletionRequest, OutputForm]:
     """One question, and the form its answer must have, from the arguments of a call.
+
+    Args:
+        messages: As the user passed them.
+        tools: As the user passed them.
+        tool_choice: As the user passed it.
+        options: All other arguments of the call.
+        model: The name that goes out.
+        profile: What is known of the model.
+        stream: Whether the answer comes in pieces.
+        may_be_empty: The API takes a request without messages: Responses, with a stored prompt or conversation.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -119,8 +130,8 @@ def completion_request(
     check_count("max_tokens", options.get("max_tokens"))
     form = output_form(options.get("response_format"))
     tool_list = as_tool_list(tools) if tools is not None else []
-    normalized = normalize_messages(messages)
-    if form.format is not None and form.format.kind == "json_object":
+    normalized = [] if may_be_empty and messages == [] else normalize_messages(messages)
+    if normalized and form.format is not None and form.format.kind == "json_object":
         normalized = _with_json_hint(normalized)
     asked: dict[str, Any] = {
         name: value for name, value in options.items() if value is not None and name not in _NOT_ASKED

@@ -280,6 +280,8 @@ def part_from_dict(value: Any) -> Part:
         return TextPart(text)
     if kind in ("image_url", "input_image"):
         image = value.get("image_url")
+        if image is None and value.get("file_id") is not None:
+            return RawPart(dict(value))  # an uploaded image, which only the Responses API has
         detail = value.get("detail")
         if isinstance(image, Mapping):
             detail = image.get("detail", detail)

@@ -257,6 +257,12 @@ class ModelProfile(metaclass=_ProfileType):
         return f"the model {cls.model_name!r} {when} by its vendor; move to one that lives on"
 
 
+def profile_of(provider: Any) -> type[ModelProfile] | None:
+    """The profile of the model that a provider asks; None where it does not say."""
+    profile = getattr(provider, "profile", None)
+    return profile if isinstance(profile, type) and issubclass(profile, ModelProfile) else None
+
+
 _LAZY = frozenset(name for name in ModelProfile.__annotations__ if name != "key")
 # The seven of profiles_openai and whatever users register, by lower-case name.
 _registered: dict[str, type[ModelProfile]] = {}

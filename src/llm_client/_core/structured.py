@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -95,6 +96,9 @@ def _from_mapping(wanted: Mapping[str, Any]) -> OutputForm:
 
 
 def _from_type(wanted: Any) -> OutputForm:
+    if inspect.isroutine(wanted):
+        # pydantic would call it with the answer.
+        raise TypeError(f"response_format takes {_EXPECTED}; got the function {wanted!r}")
     from pydantic import TypeAdapter, ValidationError
     from pydantic.errors import PydanticUserError
 

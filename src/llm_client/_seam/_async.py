@@ -19,8 +19,10 @@ from . import _colour, _extras, _heartbeat_async, _tasks
 from ._loops import PerLoop
 from ._tasks import Closing, Lock
 from ._threads import CallCancelled, CallRefused, CallTimeout, name_of, now, remaining_time
+from .pg_patience import connection_class
 from .transports import AsyncByteStream as ByteStream
 from .transports import AsyncTransport as Transport
+from .transports import async_client_endpoint as client_endpoint
 from .transports import open_async_transport as open_transport
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ __all__ = [
     "check_face",
     "check_provider",
     "check_stream",
+    "client_endpoint",
     "closing",
     "gather",
     "now",
@@ -359,7 +362,7 @@ class PgPool:
     Args:
         dsn: What to connect to.
         max_size: Most connections at the same time.
-        timeout: Longest wait for a connection, in seconds.
+        timeout: Longest wait for a connection, and for the answer to a query, in seconds.
     """
 
     def __init__(self, dsn: str, max_size: int = 4, timeout: float = _SERVER_SECONDS) -> None:
@@ -367,6 +370,7 @@ class PgPool:
         kind = module.AsyncConnectionPool
         self._pool = kind(
             dsn,
+            connection_class=connection_class("AsyncConnection", timeout),
             min_size=0,
             max_size=max_size,
             timeout=timeout,
@@ -411,7 +415,10 @@ def redis_from_url(url: str, timeout: float = _SERVER_SECONDS) -> Redis:
         ImportError: redis is not installed.
     """
     client: Redis = _extras.load("redis.asyncio", "redis").from_url(
-        url, socket_connect_timeout=timeout, socket_timeout=timeout
+        url,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        retry=_extras.redis_retry("redis.asyncio.retry"),
     )
     return client
 

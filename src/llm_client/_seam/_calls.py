@@ -29,12 +29,14 @@ def each(calls: Sequence[Call], limit: int | None) -> Iterator[tuple[int, Any]]:
 
 
 class _Calls:
-    __slots__ = ("_calls", "_ended", "_limit", "_running")
+    __slots__ = ("_calls", "_cancels", "_ended", "_given_up", "_limit", "_running")
 
     def __init__(self, calls: Sequence[Call], limit: int) -> None:
         self._calls = calls
         self._limit = max(1, limit)
         self._running: dict[int, tuple[Job[Any], float | None]] = {}
+        self._cancels: list[Callable[[], None]] = []
+        self._given_up = False
         # SimpleQueue.put may interrupt itself: it never waits.
         self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -63,7 +65,7 @@ class _Calls:
                 refuse_if_full(label)
             except CallRefused as refused:
                 return refused
-        work = functools.partial(_crew.call, function, kwargs, timeout if own_limit else None)
+        work = functools.partial(_crew.call, function, kwargs, timeout if own_limit else None, self._note)
         job: Job[Any] = Job(work, timeout, label, functools.partial(self._ended.put, index))
         self._running[index] = (job, None if timeout is None or own_limit else now() + timeout)
         return None
@@ -83,11 +85,22 @@ class _Calls:
                     del self._running[index]
                     return index, job.time_out(self._calls[index][2] or 0.0)
 
+    def _note(self, cancel: Callable[[], None]) -> None:
+        # A call has begun on the loop thread: the order matters, `abandon` may run at the same time.
+        self._cancels.append(cancel)
+        if self._given_up:
+            cancel()
+
     def abandon(self) -> None:
-        """Stop waiting for what still runs. Takes no lock and does not wait."""
+        """Stop waiting for what still runs, and cancel what can be. Takes no lock and does not wait."""
+        if not self._running:
+            return
+        self._given_up = True
         for job, _ in self._running.values():
             if job.outcome is None:
                 job.abandon()
+        for cancel in list(self._cancels):
+            cancel()
 
 
 def _value(outcome: Outcome[Any]) -> Any:

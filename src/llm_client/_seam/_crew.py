@@ -29,24 +29,32 @@ T = TypeVar("T")
 _END: Any = object()
 
 
-def call(function: Callable[..., Any], kwargs: Mapping[str, Any], timeout: float | None) -> Any:
+Note = Callable[[Callable[[], None]], None]
+"""Takes a function that cancels a call, for whoever gives up waiting for it."""
+
+
+def call(
+    function: Callable[..., Any], kwargs: Mapping[str, Any], timeout: float | None, note: Note | None = None
+) -> Any:
     """The blocking face's `call`; see `_sync.call`."""
     label = name_of(function)
     bound = functools.partial(function, **kwargs)
     if is_async_callable(function):
-        return _on_loop_thread(bound, timeout, timeout, label)
+        return _on_loop_thread(bound, timeout, timeout, label, note)
     started = now()
     value = bound() if timeout is None else _call_in_thread(bound, timeout, label)
     if inspect.isawaitable(value):
         left = None if timeout is None else max(0.0, timeout - (now() - started))
-        return _on_loop_thread(lambda: value, left, timeout, label)
+        return _on_loop_thread(lambda: value, left, timeout, label, note)
     return value
 
 
-def _on_loop_thread(make: Callable[[], Any], seconds: float | None, limit: float | None, label: str) -> Any:
+def _on_loop_thread(
+    make: Callable[[], Any], seconds: float | None, limit: float | None, label: str, note: Note | None
+) -> Any:
     from ._loop_thread import loop_thread  # imports asyncio: only for those who bring a coroutine
 
-    return loop_thread().run(make, seconds, limit, label)
+    return loop_thread().run(make, seconds, limit, label, note)
 
 
 def _call_in_thread(function: Callable[[], T], timeout: float, label: str) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 from typing import Any
 
@@ -23,6 +24,23 @@ def load(module: str, extra: str) -> Any:
         raise ImportError(
             f'{module} cannot be imported ({error}). Install it with: pip install "llm-client[{extra}]"', name=module
         ) from error
+
+
+def redis_retry(module: str) -> Any:
+    """One more try, at once, where a kept connection has ended; redis-py's own policy waits for seconds."""
+    retry = load(module, "redis").Retry
+    backoff = load("redis.backoff", "redis").NoBackoff()
+    return retry(backoff, 1, supported_errors=(load("redis.exceptions", "redis").ConnectionError,))
+
+
+def require(module: str, extra: str) -> None:
+    """Make sure that an optional package is installed, without importing it.
+
+    Raises:
+        ImportError: It is not installed; the text names the line that installs it.
+    """
+    if importlib.util.find_spec(module) is None:
+        load(module, extra)
 
 
 def qdrant_arguments(url: str, api_key: str | None, timeout: float) -> dict[str, Any]:

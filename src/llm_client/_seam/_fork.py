@@ -21,10 +21,10 @@ _kept: list[object] = []
 class ForkLock:
     """A lock between threads that is free again in a forked child."""
 
-    __slots__ = ("__weakref__", "_inner")
+    __slots__ = ("__weakref__", "inner")
 
     def __init__(self) -> None:
-        self._inner = threading.Lock()
+        self.inner = threading.Lock()
         _locks.add(self)
 
     def acquire(self, timeout: float | None = None) -> bool:
@@ -36,21 +36,21 @@ class ForkLock:
         Returns:
             Whether it was taken.
         """
-        return self._inner.acquire(timeout=clamp(timeout))
+        return self.inner.acquire(timeout=clamp(timeout))
 
     def release(self) -> None:
         """Give the lock back; never waits."""
-        self._inner.release()
+        self.inner.release()
 
     def __enter__(self) -> None:
-        self._inner.acquire()
+        self.inner.acquire()
 
     def __exit__(self, *exc_info: object) -> None:
-        self._inner.release()
+        self.inner.release()
 
     def renew(self) -> None:
         """Replace the inner lock; only for a child that has just been forked."""
-        self._inner = threading.Lock()
+        self.inner = threading.Lock()
 
 
 def clamp(timeout: float | None) -> float:

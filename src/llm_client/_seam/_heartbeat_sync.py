@@ -37,8 +37,10 @@ def with_heartbeat(stream: Any, seconds: float) -> Iterator[Any]:
                     patience = max(0.0, seconds - HALF_SECONDS)
                     continue
             if isinstance(found, Outcome):
-                found.get()
-                return
+                try:
+                    return found.get()
+                finally:
+                    del found  # its error's traceback leads here: leave no cycle
             patience = seconds
             yield found[0]
     finally:

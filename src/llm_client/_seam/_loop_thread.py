@@ -49,7 +49,14 @@ class LoopThread:
         _start_real_thread(self._main, thread_name("loop"))
         self._started.wait()
 
-    def run(self, make: Callable[[], Any], seconds: float | None, limit: float | None, label: str) -> Any:
+    def run(
+        self,
+        make: Callable[[], Any],
+        seconds: float | None,
+        limit: float | None,
+        label: str,
+        note: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Any:
         """Await something on the loop, block until it is there.
 
         Args:
@@ -57,6 +64,7 @@ class LoopThread:
             seconds: Time left for it; then it is cancelled.
             limit: The limit that an error names.
             label: The function's name, for the log.
+            note: Given a function that cancels it, for whoever gives up waiting for this thread.
 
         Raises:
             CallTimeout: It took too long.
@@ -72,6 +80,8 @@ class LoopThread:
                 " to a thread with asyncio.to_thread."
             )
         errand = _Errand(make)
+        if note is not None:
+            note(functools.partial(self._stop, errand))
         self.loop.call_soon_threadsafe(errand.start, context=context_with_deadline(seconds))
         try:
             errand.ended.wait(seconds)
@@ -86,6 +96,13 @@ class LoopThread:
             raise CallTimeout(limit or 0.0, still_running=not stopped)
         outcome, errand.outcome = errand.outcome, None
         return outcome.get()
+
+    def _stop(self, errand: _Errand) -> None:
+        # From any thread, also in a finalizer: neither waits nor takes a lock.
+        try:
+            self.loop.call_soon_threadsafe(errand.stop)
+        except RuntimeError:
+            pass  # the loop has ended, and the call with it
 
     def _main(self) -> None:
         self._ident = threading.get_ident()

@@ -18,7 +18,9 @@ from ._fork import ForkLock as Lock
 from ._process import PerProcess
 from ._process import PerProcess as PerLoop
 from ._threads import CallCancelled, CallRefused, CallTimeout, name_of, now, remaining_time
+from .pg_patience import connection_class
 from .transports import ByteStream, Transport
+from .transports import blocking_client_endpoint as client_endpoint
 from .transports import open_blocking_transport as open_transport
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ __all__ = [
     "check_face",
     "check_provider",
     "check_stream",
+    "client_endpoint",
     "closing",
     "gather",
     "now",
@@ -139,8 +142,9 @@ def with_heartbeat(stream: Iterator[T], seconds: float) -> Iterator[T | str]:
     """Pass on a stream's events, and a comment in the form of Server-Sent Events when none has come for a while.
 
     One daemon thread reads the stream, a few events ahead, in a copy of the caller's context. Closing does not wait: it
-    cuts the connection that the thread is reading from, and the thread closes the stream as soon as it notices. A
-    comment is yielded in two pieces, half a second apart, because a peer that is gone shows only at the second write.
+    cuts the connection that the thread is reading from, and the thread closes the stream as soon as it notices. (Over a
+    client that the caller made, which has no way in, it notices with the next event.) A comment is yielded in two
+    pieces, half a second apart, because a peer that is gone shows only at the second write.
 
     Args:
         stream: Its events are no strings.
@@ -365,7 +369,7 @@ class PgPool:
     Args:
         dsn: What to connect to.
         max_size: Most connections at the same time.
-        timeout: Longest wait for a connection, in seconds.
+        timeout: Longest wait for a connection, and for the answer to a query, in seconds.
     """
 
     def __init__(self, dsn: str, max_size: int = 4, timeout: float = _SERVER_SECONDS) -> None:
@@ -373,6 +377,7 @@ class PgPool:
         kind = module.ConnectionPool
         self._pool = kind(
             dsn,
+            connection_class=connection_class("Connection", timeout),
             min_size=0,
             max_size=max_size,
             timeout=timeout,
@@ -416,7 +421,9 @@ def redis_from_url(url: str, timeout: float = _SERVER_SECONDS) -> Redis:
     Raises:
         ImportError: redis is not installed.
     """
-    client: Redis = _extras.load("redis", "redis").from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout)
+    client: Redis = _extras.load("redis", "redis").from_url(
+        url, socket_connect_timeout=timeout, socket_timeout=timeout, retry=_extras.redis_retry("redis.retry")
+    )
     return client
 
 

@@ -24,7 +24,7 @@ from . import tls
 from ._fork import keep_forever
 from ._loops import PerLoop
 from .failures import connect_failure, find
-from .sockets import KEEP_ALIVE, tune
+from .sockets import KEEP_ALIVE, PATIENCE, tune
 from .upload import Upload
 
 _MAX_HEADER = 100 * 1024
@@ -125,6 +125,15 @@ class AiohttpByteStream:
             failure = self._failure = faults.not_decodable(self._target.address, str(error))
             await self.close()
             raise failure from error
+
+    async def finish(self) -> None:
+        """Nothing more is wanted: take the end of the answer if it is about to come, else hang up."""
+        # aiohttp reads on by itself, and lets go of the connection when the end has come.
+        for seconds in (0.0, PATIENCE / 10, PATIENCE):
+            if self._response.connection is None:
+                break
+            await asyncio.sleep(seconds)
+        await self.close()
 
     async def close(self) -> None:
         """Hang up, unless the answer was read to its end."""

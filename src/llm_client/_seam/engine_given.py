@@ -13,8 +13,8 @@ from typing import Any
 from .._core import faults
 from .._core.decoding import ACCEPTED, DecodeError, decoder_for
 from .._core.http import DEFAULT_TIMEOUTS, HttpRequest, HttpResponse, TransportError
-from .._core.targets import Target, encode_header, read_headers, split_url
-from .failures import connect_failure
+from .._core.targets import encode_header, read_headers, split_url
+from .httpx_faults import HttpxFaults
 
 
 class AsyncGivenTransport:
@@ -28,7 +28,7 @@ class AsyncGivenTransport:
     def __init__(self, client: Any, httpx: Any) -> None:
         self._client = client
         self._httpx = httpx
-        self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        self._loop = OneLoop("http_client", "an httpx.AsyncClient")
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         stream = await self.stream(request)
@@ -39,7 +39,7 @@ class AsyncGivenTransport:
             raise
 
     async def stream(self, request: HttpRequest) -> AsyncGivenByteStream:
-        self._check_loop()
+        self._loop.check()
         call = _Call(self._client, self._httpx, request)
         while True:
             try:
@@ -57,14 +57,33 @@ class AsyncGivenTransport:
     async def close(self) -> None:
         """Do nothing: the client is the caller's."""
 
-    def _check_loop(self) -> None:
+
+class OneLoop:
+    """The event loop that a caller's client belongs to: the one that first uses it.
+
+    Args:
+        argument: How it came here: "http_client" or "client".
+        what: What it is.
+    """
+
+    def __init__(self, argument: str, what: str) -> None:
+        self._argument = argument
+        self._what = what
+        self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+
+    def check(self) -> None:
+        """Refuse another loop.
+
+        Raises:
+            RuntimeError: The client belongs to another loop.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = weakref.ref(loop)
         elif self._loop() is not loop:
             raise RuntimeError(
-                "this http_client is in use on another event loop, and an httpx.AsyncClient belongs to one: make a "
-                "provider with a client of its own for each loop, or leave http_client= out"
+                f"this {self._argument} is in use on another event loop, and {self._what} belongs to one: make a "
+                f"provider with a client of its own for each loop, or leave {self._argument}= out"
             )
 
 
@@ -110,7 +129,7 @@ class GivenTransport:
 class AsyncGivenByteStream:
     """An answer that is still arriving through an httpx.AsyncClient."""
 
-    def __init__(self, response: Any, call: _Call) -> None:
+    def __init__(self, response: Any, call: HttpxFaults) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = read_headers(response.headers.raw)
         self._response = response
@@ -142,6 +161,10 @@ class AsyncGivenByteStream:
             pieces.append(piece)
         return b"".join(pieces)
 
+    async def finish(self) -> None:
+        """Nothing more is wanted."""
+        await self.close()
+
     async def close(self) -> None:
         self._body.failure = self._body.failure or faults.closed_here(self._call.address)
         await self._response.aclose()
@@ -150,7 +173,7 @@ class AsyncGivenByteStream:
 class GivenByteStream:
     """An answer that is still arriving through an httpx.Client."""
 
-    def __init__(self, response: Any, call: _Call) -> None:
+    def __init__(self, response: Any, call: HttpxFaults) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = read_headers(response.headers.raw)
         self._response = response
@@ -182,6 +205,10 @@ class GivenByteStream:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def finish(self) -> None:
+        """Nothing more is wanted."""
+        self.close()
+
     def close(self) -> None:
         self._body.failure = self._body.failure or faults.closed_here(self._call.address)
         self._response.close()
@@ -190,7 +217,7 @@ class GivenByteStream:
 class _Body:
     """Decodes what comes, and remembers how it ended."""
 
-    def __init__(self, response: Any, headers: Mapping[str, str], call: _Call) -> None:
+    def __init__(self, response: Any, headers: Mapping[str, str], call: HttpxFaults) -> None:
         self._call = call
         self._known: bytes = b""
         self.over = False
@@ -218,22 +245,16 @@ class _Body:
         return data
 
 
-class _Call:
+class _Call(HttpxFaults):
     """One request through a client, and what its errors mean."""
 
     def __init__(self, client: Any, httpx: Any, request: HttpRequest) -> None:
         self._client = client
-        self._httpx = httpx
         self._request = request
-        self._target: Target = split_url(request.url)
-        self._limits = self._time_limits()
+        super().__init__(httpx, split_url(request.url), self._time_limits(client, httpx, request))
         self._repeated = False
         self._connected = False
         self._seen = False
-
-    @property
-    def address(self) -> str:
-        return self._target.address
 
     def build(self, *, asynchronous: bool) -> Any:
         """Make the client's own request, with its default headers, cookies and parameters."""
@@ -246,65 +267,25 @@ class _Call:
             self._request.url,
             headers=headers,
             content=self._request.body,
-            timeout=self._limits,
+            timeout=self.limits,
             extensions={"trace": self._trace_async if asynchronous else self._trace},
         )
 
     def is_stale(self, error: Exception) -> bool:
         """Whether an idle connection turned out to be dead, so that the request may be sent once more."""
-        if self._repeated or not self._seen or self._connected or not self._is_lost(error):
+        if self._repeated or not self._seen or self._connected or not self.is_lost(error):
             return False
         self._repeated = True
         return True
 
-    def describe(self, error: Exception) -> Exception:
-        """Say what an error before the body means."""
-        httpx, address, limits = self._httpx, self._target.address, self._limits
-        if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-            return faults.connect_timed_out(address, limits.connect)
-        if isinstance(error, httpx.WriteTimeout):
-            return faults.write_timed_out(address, limits.write)
-        if isinstance(error, httpx.TimeoutException):
-            return faults.read_timed_out(address, limits.read)
-        if isinstance(error, httpx.ProxyError):
-            status = str(error)[:3]
-            return faults.proxy_failed("of http_client", f"status {status}" if status.isdigit() else faults.NOT_HTTP)
-        if isinstance(error, httpx.ConnectError):
-            return connect_failure(error, address, secure=self._target.scheme == "https")
-        if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
-            return ValueError(f"the request cannot be sent: {error}")
-        if self._is_lost(error):
-            return faults.disconnected(address)
-        return faults.not_http(address) if isinstance(error, httpx.RemoteProtocolError) else error
-
-    def explain(self, error: BaseException) -> TransportError | None:
-        """Say what an error within the body means; None if it is clear in itself."""
-        httpx, address = self._httpx, self._target.address
-        if isinstance(error, DecodeError):
-            return faults.not_decodable(address, str(error))
-        if isinstance(error, httpx.TimeoutException):
-            return faults.read_timed_out(address, self._limits.read)
-        if isinstance(error, httpx.StreamError):
-            return faults.closed_here(address)
-        if isinstance(error, httpx.RemoteProtocolError) and not self._is_lost(error):
-            return faults.not_http(address)
-        if isinstance(error, httpx.TransportError):
-            return faults.truncated(address)
-        return None
-
-    def _is_lost(self, error: Exception) -> bool:
-        httpx = self._httpx
-        if isinstance(error, httpx.RemoteProtocolError):
-            return "disconnected" in str(error) or "closed connection" in str(error)
-        return isinstance(error, httpx.NetworkError) and not isinstance(error, httpx.ConnectError)
-
-    def _time_limits(self) -> Any:
-        own = self._client.timeout
+    @staticmethod
+    def _time_limits(client: Any, httpx: Any, request: HttpRequest) -> Any:
+        own = client.timeout
         # httpx's default of five seconds is too short for a model, so only another setting counts as the caller's.
-        if self._request.timeouts == DEFAULT_TIMEOUTS and own != self._httpx.Timeout(5.0):
+        if request.timeouts == DEFAULT_TIMEOUTS and own != httpx.Timeout(5.0):
             return own
-        wanted = self._request.timeouts
-        return self._httpx.Timeout(connect=wanted.connect, read=wanted.read, write=wanted.read, pool=None)
+        wanted = request.timeouts
+        return httpx.Timeout(connect=wanted.connect, read=wanted.read, write=wanted.read, pool=None)
 
     def _trace(self, event: str, info: object) -> None:
         self._seen = True

@@ -8,6 +8,7 @@ used only by operations that are atomic, so no lock is needed, and none can be l
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import time
@@ -25,8 +26,8 @@ from .._core.decoding import DecodeError, decode_body, decoder_for
 from .._core.http import HttpRequest, HttpResponse, Timeouts, TransportError
 from .._core.targets import Proxy, Target, encode_header, proxy_for, read_headers, split_url, wire_headers
 from . import _interrupt, tls
-from ._fork import on_fork
-from .sockets import KEEP_ALIVE
+from ._fork import keep_forever, on_fork
+from .sockets import KEEP_ALIVE, PATIENCE
 from .wire import Lost, Wire
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
@@ -120,6 +121,10 @@ class HttpxByteStream:
         except DecodeError as error:
             raise self._exchange.fail(faults.not_decodable(self._exchange.address, str(error))) from error
 
+    def finish(self) -> None:
+        """Nothing more is wanted: take the end of the answer if it is about to come, else hang up."""
+        self._exchange.finish()
+
     def close(self) -> None:
         """Hang up, unless the answer was read to its end."""
         self._exchange.hang_up()
@@ -149,6 +154,7 @@ class _Pool:
         self.interrupted = False
         self._sockets: set[Any] = set()
         self._idle: dict[tuple[str, str, int], deque[_Connection]] = {}
+        _pools.add(self)
 
     def take(self, target: Target) -> _Connection | None:
         """Return the idle connection that was used last, or None."""
@@ -216,6 +222,14 @@ class _Pool:
         for sock in list(self._sockets):
             sock.close()
 
+    def leave_open(self) -> None:
+        """Leave sockets that are in the middle of an answer to the system, which closes them when the process ends.
+
+        Closing them here would disturb threads that are still reading; finalizing them would warn.
+        """
+        for sock in list(self._sockets):
+            keep_forever(sock)
+
 
 class _Exchange:
     """One request and its answer on one connection, which goes back to the pool after the last byte."""
@@ -266,6 +280,17 @@ class _Exchange:
         elif not self._at_end:
             raise self._failure or faults.closed_here(self.address)
         return b""
+
+    def finish(self) -> None:
+        """Read the end, which lets the connection serve again, if it comes within `PATIENCE`; else hang up."""
+        if self._connection is None:
+            return
+        self._connection.wire.patience = PATIENCE
+        try:
+            self.read()
+        except TransportError:
+            return  # it did not come, and the connection is closed
+        self.hang_up()
 
     def read_all(self) -> bytes:
         """All bytes as they came over the wire."""
@@ -326,6 +351,7 @@ class _Exchange:
         connection, self._connection = self._connection, None
         self._at_end = True
         if connection is not None:
+            connection.wire.patience = None
             self._response.stream.close()
             if self._release(connection.wire):
                 self._pool.give_back(self._target, connection)
@@ -402,6 +428,7 @@ def _limits(timeouts: Timeouts) -> dict[str, Any]:
 
 
 _transports: weakref.WeakSet[HttpxTransport] = weakref.WeakSet()
+_pools: weakref.WeakSet[_Pool] = weakref.WeakSet()
 
 
 def _forget_connections() -> None:
@@ -410,3 +437,11 @@ def _forget_connections() -> None:
 
 
 on_fork(_forget_connections)
+
+
+def _at_exit() -> None:
+    for pool in list(_pools):
+        pool.leave_open()
+
+
+atexit.register(_at_exit)

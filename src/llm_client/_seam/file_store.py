@@ -7,13 +7,11 @@ that another process has removed is simply not there.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
-from hashlib import sha256
 
 from .._core.cache_frame import Compression, DamagedEntry, check_compression, seal, unseal
-from .._core.cache_names import safe_name
+from .._core.cache_names import safe_key, safe_name
 from .._core.files import read_bytes, write_atomic
 from .._core.log import logger
 from ._fork import ForkLock
@@ -23,7 +21,6 @@ _DAMAGED = ".damaged"
 _TEMPORARY = ".tmp"
 _ABANDONED_SECONDS = 3600.0
 _KEEP_SHARE = 0.9  # what eviction leaves of the limit, so that it need not run at every write
-_KEY = re.compile(r"[0-9a-z]{8,64}")
 
 _log = logger("cache")
 
@@ -65,8 +62,7 @@ class FileStore:
 
     def path(self, collection: str, key: str) -> str:
         """Where an entry lies: two levels of folders keep each of them small."""
-        if not _KEY.fullmatch(key):
-            key = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        key = safe_key(key)
         return os.path.join(self.directory, safe_name(collection), key[:2], key[2:4], key + _SUFFIX)
 
     def open(self, path: str, data: bytes) -> bytes | None:

@@ -21,3 +21,6 @@ def tune(sock: Any) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES:
         sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+PATIENCE = 0.02
+"""How long the end of an answer is waited for, in seconds, once the answer itself is complete."""

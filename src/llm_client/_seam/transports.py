@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .._core.endpoint import Endpoint
 from .._core.http import HttpRequest, HttpResponse
 
 
@@ -21,6 +22,10 @@ class AsyncByteStream(Protocol):
         Raises:
             TransportError: The answer broke off, came too slowly or cannot be decoded.
         """
+        ...
+
+    async def finish(self) -> None:
+        """Nothing more is wanted: let the connection serve again if the end is about to come, else hang up."""
         ...
 
     async def close(self) -> None:
@@ -68,6 +73,10 @@ class ByteStream(Protocol):
         """
         ...
 
+    def finish(self) -> None:
+        """Nothing more is wanted: let the connection serve again if the end is about to come, else hang up."""
+        ...
+
     def close(self) -> None:
         """Hang up at once, unless the answer was read to its end."""
         ...
@@ -99,17 +108,25 @@ class Transport(Protocol):
         ...
 
 
-def open_async_transport(base_url: str, http_client: Any = None) -> AsyncTransport:
+def open_async_transport(
+    base_url: str, http_client: Any = None, client: Any = None, vendor: str = "openai"
+) -> AsyncTransport:
     """Return a transport for the async face; it connects when it is first used.
 
     Args:
         base_url: Where most requests will go.
         http_client: An httpx.AsyncClient to use instead of our own engine; it stays the caller's to close.
+        client: A client of a vendor's SDK to use instead, which `client_endpoint` has accepted.
+        vendor: Whose SDK that is: "openai" or "anthropic".
 
     Raises:
         TypeError: http_client is something else.
         ValueError: base_url is no http or https URL.
     """
+    if client is not None:
+        from .engine_sdk import AsyncSdkTransport
+
+        return AsyncSdkTransport(client, vendor)
     if http_client is None:
         from .engine_aiohttp import AiohttpTransport
 
@@ -120,17 +137,25 @@ def open_async_transport(base_url: str, http_client: Any = None) -> AsyncTranspo
     return AsyncGivenTransport(http_client, httpx)
 
 
-def open_blocking_transport(base_url: str, http_client: Any = None) -> Transport:
+def open_blocking_transport(
+    base_url: str, http_client: Any = None, client: Any = None, vendor: str = "openai"
+) -> Transport:
     """Return a transport for the blocking face; it connects when it is first used.
 
     Args:
         base_url: Where most requests will go.
         http_client: An httpx.Client to use instead of our own engine; it stays the caller's to close.
+        client: A client of a vendor's SDK to use instead, which `client_endpoint` has accepted.
+        vendor: Whose SDK that is: "openai" or "anthropic".
 
     Raises:
         TypeError: http_client is something else.
         ValueError: base_url is no http or https URL.
     """
+    if client is not None:
+        from .engine_sdk import SdkTransport
+
+        return SdkTransport(client, vendor)
     if http_client is None:
         from .engine_httpx import HttpxTransport
 
@@ -139,6 +164,36 @@ def open_blocking_transport(base_url: str, http_client: Any = None) -> Transport
     from .engine_given import GivenTransport
 
     return GivenTransport(http_client, httpx)
+
+
+def async_client_endpoint(client: Any, vendor: str) -> Endpoint:
+    """Where the requests of a vendor's own SDK client go; for the async face.
+
+    Args:
+        client: The client that the caller made.
+        vendor: "openai" or "anthropic".
+
+    Raises:
+        TypeError: It is no client of that vendor's SDK, or belongs to the blocking face.
+    """
+    from .engine_sdk import client_endpoint
+
+    return client_endpoint(client, vendor, asynchronous=True)
+
+
+def blocking_client_endpoint(client: Any, vendor: str) -> Endpoint:
+    """Where the requests of a vendor's own SDK client go; for the blocking face.
+
+    Args:
+        client: The client that the caller made.
+        vendor: "openai" or "anthropic".
+
+    Raises:
+        TypeError: It is no client of that vendor's SDK, or belongs to the async face.
+    """
+    from .engine_sdk import client_endpoint
+
+    return client_endpoint(client, vendor, asynchronous=False)
 
 
 def _httpx_of(client: Any, wanted: str, other: str, other_face: str) -> Any:

@@ -41,12 +41,15 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
     def __init__(self, target: Target, proxy: str | None, proxy_secure: bool, sockets: set[Any]) -> None:
         self.first = b""
         """The first bytes that came since the request began."""
+        self.patience: float | None = None
+        """A shorter limit for reads, in seconds, while set."""
         self.ended = False
         """Whether the server has said that nothing more will come."""
         self._address = target.address
         self._proxy = proxy
         self._sockets = sockets
         self._socket: Any = None
+        self._cut = False
         self._timeout: float | None = None
         self._limit: float | None = None
         self._deadline: float | None = None
@@ -77,6 +80,7 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
             raise
         except OSError as error:
             raise connect_failure(error, self._address, secure=False, proxy=self._proxy) from error
+        self._refuse_if_cut()
         self._connected = not self._handshakes
         return self
 
@@ -106,8 +110,13 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
         self._sockets.discard(plain)
         self._sockets.add(self._socket)
         self._timeout = -1.0
+        self._refuse_if_cut()
         self._connected = not self._handshakes
         return self
+
+    def _refuse_if_cut(self) -> None:
+        if self._cut:
+            raise Lost
 
     def _dial(self, host: str, port: int) -> None:
         failure: OSError | None = None
@@ -147,6 +156,8 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if not self._connected:
             timeout = self._left()
+        elif self.patience is not None:
+            timeout = self.patience
         if timeout != self._timeout:
             self._socket.settimeout(timeout)
             self._timeout = timeout
@@ -192,6 +203,7 @@ class Wire(httpcore.NetworkBackend, httpcore.NetworkStream):
 
     def interrupt(self) -> None:
         """Let a read or write of another thread end at once; that thread closes the connection."""
+        self._cut = True  # before the look at the socket: a connection in the making looks the other way round
         sock = self._socket
         if sock is not None:
             with suppress(OSError):

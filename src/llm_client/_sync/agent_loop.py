@@ -8,16 +8,20 @@ from collections.abc import Iterator, Callable, Mapping
 from typing import Any
 
 from .._core.agent import AgentRun
-from .._core.conversation import Conversation
+from .._core.compaction import apply_summary, plan_compaction
 from .._core.events import StreamEvent, StreamEventType
+from .._core.log import logger
 from .._core.messages import Message, ToolCall
-from .._core.profiles import ModelProfile
+from .._core.profiles import profile_of
 from .._core.results import CompletionResult
 from .._core.tool_context import ToolContext
 from .._core.tools import Tool
 from .._seam import _sync as seam
+from .compacting import ask_for_summary
 from .tools import ToolRegistry
 
+_log = logger("agent")
+_OF_EVERY_CALL = ("attempts", "backoff", "timeout", "extra_headers")
 _TOOL_EVENTS = (
     StreamEventType.TOOL_CALL_START,
     StreamEventType.TOOL_CALL_DELTA,
@@ -53,6 +57,7 @@ class AgentLoop:
         self._deps = deps
         self._hooks = hooks
         self._options = options
+        self._may_compact = True
 
     def turns(self, *, streaming: bool) -> Iterator[StreamEvent]:
         """All turns, as events; whatever ends them, the conversation is left valid."""
@@ -78,6 +83,7 @@ class AgentLoop:
 
     def _ask(self, streaming: bool) -> Iterator[StreamEvent]:
         # Ends with exactly one DONE, which carries the completion, ok or not.
+        self._compact()
         request = self._request()
         if not streaming:
             result = seam.check_provider(self._provider.complete(**request), self._provider)
@@ -106,6 +112,9 @@ class AgentLoop:
     def _request(self) -> dict[str, Any]:
         tools = self._tools.tools
         request = {"messages": self._window(tools), **self._options}
+        if self._run.config.cache_response:
+            # Only then: providers of others need not know the argument.
+            request.setdefault("cache_response", True)
         if tools:
             request["tools"] = tools
             if self._run.is_last_word:
@@ -113,16 +122,35 @@ class AgentLoop:
         return request
 
     def _window(self, tools: list[Tool]) -> list[Message]:
-        conversation: Conversation = self._run.conversation
-        config = self._run.config
-        profile = getattr(self._provider, "profile", None)
-        return conversation.window(
-            model=profile if isinstance(profile, type) and issubclass(profile, ModelProfile) else None,
-            max_tokens=config.max_tokens,
-            reserve_tokens=max(config.reserve_tokens, conversation.reserve_tokens),
-            tools=tools,
-            user_first=True,
-        )
+        return self._run.conversation.window(**self._limits(tools), user_first=True)
+
+    def _limits(self, tools: list[Tool]) -> dict[str, Any]:
+        conversation, config = self._run.conversation, self._run.config
+        return {
+            "model": profile_of(self._provider),
+            "max_tokens": config.max_tokens,
+            "reserve_tokens": max(config.reserve_tokens, conversation.reserve_tokens),
+            "tools": tools,
+        }
+
+    def _compact(self) -> None:
+        """Put a summary in place of old messages where the next request would not fit otherwise."""
+        conversation = self._run.conversation
+        if conversation.truncation_strategy != "summarize" or not self._may_compact:
+            return
+        plan = plan_compaction(conversation, **self._limits(self._tools.tools))
+        if plan is None:
+            return
+        options = {name: self._options[name] for name in _OF_EVERY_CALL if name in self._options}
+        result = ask_for_summary(plan, self._provider, options)
+        self._run.spent(result.usage)
+        if result.ok and result.content.strip():
+            apply_summary(conversation, plan, result.content)
+            _log.info("conversation %s: %d old messages were summarised", conversation.session_id, len(plan.old))
+        else:
+            # The request goes out all the same, without the messages in the middle.
+            self._may_compact = False
+            _log.warning("the conversation could not be summarised: %s", result.error or "the model wrote nothing")
 
     def _execute(self, calls: list[ToolCall]) -> Iterator[StreamEvent]:
         if not calls:

@@ -58,7 +58,9 @@ class Caching:
 
     def stats(self) -> CacheStats:
         """What the cache has done so far."""
-        return CacheStats(**self._tally.values(), embedding_cost=getattr(self.backend, "embedding_cost", 0.0))
+        counted = self._tally.values()
+        counted["errors"] += getattr(self.backend, "errors", 0)
+        return CacheStats(**counted, embedding_cost=getattr(self.backend, "embedding_cost", 0.0))
 
     def warm(self, collection: str | None) -> int:
         """Have the cache bring entries to where they are found fastest; a cache that cannot, or fails, brings none."""

@@ -98,6 +98,8 @@ if TYPE_CHECKING:
         quick_agent as quick_agent,
     )
     from .._sync.cache.fs import FSCache as FSCache
+    from .._sync.cache.pg_redis import HybridRedisPostgreSQLCache as HybridRedisPostgreSQLCache
+    from .._sync.cache.qdrant import QdrantCache as QdrantCache
     from .._sync.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -112,6 +114,12 @@ if TYPE_CHECKING:
     )
     from .._sync.providers.openai import OpenAIProvider as OpenAIProvider
     from .._sync.pusher import PusherStreamer as PusherStreamer
+    from .._sync.rate_limit import (
+        Limiter as Limiter,
+    )
+    from .._sync.rate_limit import (
+        TokenBucket as TokenBucket,
+    )
     from .._sync.streaming import (
         BufferingAdapter as BufferingAdapter,
     )
@@ -148,12 +156,15 @@ __all__ = [
     "GPT5Nano",
     "GPT5Point1",
     "GPT5Point2",
+    "HybridRedisPostgreSQLCache",
+    "Limiter",
     "Message",
     "MessageInput",
     "ModelProfile",
     "OpenAIProvider",
     "Provider",
     "PusherStreamer",
+    "QdrantCache",
     "ResponseTimeoutError",
     "Role",
     "SSEAdapter",
@@ -161,6 +172,7 @@ __all__ = [
     "StreamEventType",
     "TextEmbedding3Large",
     "TextEmbedding3Small",
+    "TokenBucket",
     "Tool",
     "ToolCall",
     "ToolCallDelta",

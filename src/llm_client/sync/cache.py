@@ -2,7 +2,17 @@
 
 from .._sync.cache.base import BaseCache, Cache
 from .._sync.cache.fs import FSCache
+from .._sync.cache.pg_redis import HybridRedisPostgreSQLCache
+from .._sync.cache.qdrant import QdrantCache
 from .._core.cache_key import SemanticQuestion
 from .._core.cache_stats import CacheStats
 
-__all__ = ["BaseCache", "Cache", "CacheStats", "FSCache", "SemanticQuestion"]
+__all__ = [
+    "BaseCache",
+    "Cache",
+    "CacheStats",
+    "FSCache",
+    "HybridRedisPostgreSQLCache",
+    "QdrantCache",
+    "SemanticQuestion",
+]

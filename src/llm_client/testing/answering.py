@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +31,13 @@ class Answering:
         latency: Seconds before each answer that names no delay of its own.
         chunk_delay: Seconds between two events of streams that name none.
         wire: How bytes go out where the reply does not say.
+        remember: Told each answer of a model as one object, also where it is streamed.
     """
 
     latency: float = 0.0
     chunk_delay: float = 0.0
     wire: Wire = field(default_factory=Wire)
+    remember: Callable[[RecordedRequest, dict[str, Any]], None] | None = None
 
     def outgoing(
         self, request: RecordedRequest, answer: Reply | Failure | RawAnswer | Interruption, headers: dict[str, str]
@@ -72,6 +75,8 @@ class Answering:
     ) -> Outgoing:
         body = request.body if isinstance(request.body, dict) else {}
         draft = Draft(request.number, body, request.prompt, reply)
+        if self.remember is not None and request.endpoint in _PLAIN:
+            self.remember(request, _PLAIN[request.endpoint](draft))
         streamed = request.stream and request.endpoint in _STREAMED
         kind = "text/event-stream; charset=utf-8" if streamed else "application/json"
         outgoing = Outgoing(

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from .answering import Answering
 from .journal import RecordedRequest
+from .judging import Judge
 from .limits import RateLimits
 from .replies import Answer, Failure, Interruption, RawAnswer, Reply, Wire, as_answer
 from .script import On, Step, load_script
@@ -57,6 +58,10 @@ class FakeAPI:
             these headers out.
         tokens_per_minute: The same for tokens.
         enforce_limits: Refuse with a 429 what goes beyond the limits.
+        strict_rules: Refuse, with a 400 in the vendor's words, what the vendors' own servers refuse: tool calls
+            without results and results without calls, results that stand in the wrong place, empty content, a first
+            message that is not the user's (Anthropic), signatures and items that are not those of an earlier answer
+            of this server or that were changed since. Answers sent with `raw` are not remembered.
         validate: Judges each request before it is answered; a `Failure`, or a message for a 400, refuses it.
     """
 
@@ -73,11 +78,13 @@ class FakeAPI:
         requests_per_minute: int | None = 30_000,
         tokens_per_minute: int = 150_000_000,
         enforce_limits: bool = False,
+        strict_rules: bool = False,
         validate: Validator | None = None,
     ) -> None:
         self._port = port
+        judge = Judge() if strict_rules else None
         self._service = Service(
-            Answering(latency, chunk_delay, wire or Wire()),
+            Answering(latency, chunk_delay, wire or Wire(), None if judge is None else judge.remember),
             strict=strict,
             default=None if default is None else as_answer(default, "default"),
             api_key=api_key,
@@ -86,6 +93,7 @@ class FakeAPI:
                 if requests_per_minute is None
                 else RateLimits(requests_per_minute, tokens_per_minute, enforce_limits)
             ),
+            judge=judge,
             validate=validate,
         )
         self._server: Server | None = None

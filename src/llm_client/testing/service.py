@@ -13,6 +13,7 @@ from .built_in import built_in_reply
 from .delivery import Delivery
 from .http1 import BadHttp, HttpMessage, read_request, response_head
 from .journal import Journal, RecordedRequest
+from .judging import Judge
 from .limits import RateLimits
 from .replies import Failure, Interruption, RawAnswer, Reply, as_answer
 from .routes import check_request, decode_body, key_of, route, vendor_of
@@ -35,6 +36,7 @@ class Service:
         default: What to answer when nothing was scripted; None means the built-in answer.
         api_key: The key that requests must carry; None means any.
         limits: Rate limits; None means no headers and no refusals.
+        judge: Refuses what breaks the vendors' rules; None lets everything pass.
         validate: Judges each request before it is answered.
         handler: The test's own function for answers.
         held: Whether answers are held back.
@@ -45,6 +47,7 @@ class Service:
     default: Reply | Failure | RawAnswer | Interruption | None = None
     api_key: str | None = None
     limits: RateLimits | None = None
+    judge: Judge | None = None
     validate: Validator | None = None
     handler: Handler | None = None
     held: bool = False
@@ -111,6 +114,10 @@ class Service:
         refusal = check_request(request, self.api_key)
         if refusal is not None:
             return refusal
+        if self.judge is not None:
+            refusal = self.judge.refusal(request)
+            if refusal is not None:
+                return refusal
         if self.validate is not None:
             verdict = self.validate(request)
             if verdict is not None:

@@ -77,5 +77,3 @@ def asynchronous(url: str) -> None:
     for _ in range(2):
         asyncio.run(main())
     print("done")
-
-

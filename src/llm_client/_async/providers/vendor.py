@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
 
 from ..._core import jsons
+from ..._core.breaker import breaker_for
 from ..._core.cache_options import CacheSettings, cache_call
 from ..._core.endpoint import Endpoint
 from ..._core.events import StreamEvent, StreamEventType
@@ -18,7 +19,7 @@ from ..._core.log import logger, warn_once
 from ..._core.messages import MessageInput
 from ..._core.options import CallOptions, check_option_names, check_retries, completion_request, read_timeouts
 from ..._core.profiles import ModelProfile
-from ..._core.results import CompletionResult
+from ..._core.results import Attempt, CompletionResult
 from ..._core.retry import RetryPolicy, budget_for
 from ..._core.structured import OutputForm, read_output
 from ..._core.validate import RESPONSES, repair
@@ -28,6 +29,7 @@ from ..._core.wire.responses_input import begun_on_server
 from ..._seam import _async as seam
 from ..caching import Caching
 from ..exchange import Answer, Exchange
+from ..rate_limit import Limiter
 from ..repairing import complete_in_form, with_output
 from ..stream import EventStream
 from .cached import CachedProvider
@@ -54,8 +56,11 @@ class VendorProvider(CachedProvider):
         headers: Mapping[str, str],
         timeout: float | Timeouts | None,
         http_client: Any,
+        client: Any,
         policy: RetryPolicy,
         cache: CacheSettings,
+        limiter: Any = None,
+        on_attempt: Callable[[Attempt], Any] | None = None,
     ) -> None:
         self.profile = ModelProfile.resolve(model)
         self.model = model if isinstance(model, str) else self.profile.model_name
@@ -64,8 +69,16 @@ class VendorProvider(CachedProvider):
         self._timeouts = DEFAULT_TIMEOUTS if timeout is None else read_timeouts(timeout)
         self._policy = policy
         self._cache = Caching(cache, (endpoint.base_url, endpoint.api_key))
-        self._transport = seam.open_transport(endpoint.base_url, http_client=http_client)
-        self._exchange = Exchange(self._transport, budget_for(endpoint.base_url, endpoint.api_key))
+        self._transport = seam.open_transport(
+            endpoint.base_url, http_client=http_client, client=client, vendor=self._name
+        )
+        self._exchange = Exchange(
+            self._transport,
+            budget_for(endpoint.base_url, endpoint.api_key),
+            breaker_for(endpoint.base_url),
+            Limiter.choose(limiter, endpoint.base_url, endpoint.api_key, self.model),
+            on_attempt,
+        )
         warning = self.profile.retirement_warning(date.today())
         if warning is not None:
             warn_once(_log, ("retirement", self.profile.key), warning)
@@ -104,9 +117,7 @@ class VendorProvider(CachedProvider):
         question = self._question(asked, body, {**self._headers_for(asked), **(options.get("extra_headers") or {})})
         return await self._cache.complete(call, question, form, partial(self._complete, request, form, options))
 
-    async def _complete(
-        self, request: CompletionRequest, form: OutputForm, options: CallOptions
-    ) -> CompletionResult:
+    async def _complete(self, request: CompletionRequest, form: OutputForm, options: CallOptions) -> CompletionResult:
         if form.read is None:
             return await self._ask(request, options)
         retries = check_retries(options.get("output_retries"))
@@ -169,6 +180,7 @@ class VendorProvider(CachedProvider):
             while data:
                 events = parser.feed(data)
                 if events and events[-1].type in _LAST:
+                    await answer.stream.finish()
                     self._finish(events[-1], form, answer)
                     for event in events:
                         yield event
@@ -200,7 +212,14 @@ class VendorProvider(CachedProvider):
         stream: bool,
     ) -> tuple[CompletionRequest, OutputForm]:
         return completion_request(
-            messages, tools, tool_choice, options, model=self.model, profile=self.profile, stream=stream
+            messages,
+            tools,
+            tool_choice,
+            options,
+            model=self.model,
+            profile=self.profile,
+            stream=stream,
+            may_be_empty=self._dialect.NAME == RESPONSES,
         )
 
     def _headers_for(self, request: CompletionRequest) -> dict[str, str]:
@@ -259,7 +278,9 @@ class VendorProvider(CachedProvider):
                 provider=self._name,
                 attempts=answer.attempts,
             )
-        return self._signed(self._dialect.parse_response(answer.body, request), answer)
+        result = self._dialect.parse_response(answer.body, request)
+        answer.settle(result.usage)
+        return self._signed(result, answer)
 
     def _signed(self, result: CompletionResult, answer: Answer) -> CompletionResult:
         headers = answer.headers
@@ -271,6 +292,8 @@ class VendorProvider(CachedProvider):
         )
 
     def _failure(self, answer: Answer) -> Failure:
+        if answer.refused is not None:
+            return answer.refused
         if answer.failure is not None:
             message = self._endpoint.redact(answer.failure.message)
             return Failure(message, code="timeout" if answer.failure.kind == "timeout" else "connection")
@@ -284,6 +307,7 @@ class VendorProvider(CachedProvider):
 
     def _finish(self, event: StreamEvent, form: OutputForm, answer: Answer) -> None:
         if event.type is StreamEventType.DONE:
+            answer.settle(event.data.usage)
             result = self._signed(event.data, answer)
             event.data = with_output(result, *read_output(form, result))
         else:

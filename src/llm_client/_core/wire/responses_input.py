@@ -111,6 +111,8 @@ def _part(part: Part) -> Item:
         raise ValueError(
             "the Responses API takes no audio; use Chat Completions (leave use_responses_api out) or send a transcript"
         )
+    if isinstance(part, RawPart):
+        return dict(part.value)
     return _file(part)
 
 
@@ -201,6 +203,7 @@ def _update_call(item: Item, call: ToolCall) -> None:
     if item["type"] == "function_call":
         item["arguments"] = call.arguments if call.arguments.strip() else "{}"
     else:
+        item.pop("status", None)
         item["input"] = custom_input(call.arguments)
 
 

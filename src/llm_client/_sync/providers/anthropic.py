@@ -6,24 +6,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from ..._core import jsons
 from ..._core.cache_options import CacheSettings
-from ..._core.endpoint import find_endpoint
+from ..._core.endpoint import find_endpoint, refuse_beside_client
 from ..._core.exceptions import error_class
 from ..._core.http import HttpRequest, Timeouts
 from ..._core.messages import MessageInput
 from ..._core.options import CallOptions, check_count, check_number, check_option_names
 from ..._core.profiles import ModelProfile
+from ..._core.results import Attempt
 from ..._core.retry import RetryPolicy
 from ..._core.structured import OutputForm
 from ..._core.version import USER_AGENT
 from ..._core.wire import anthropic_messages
 from ..._core.wire.request import CompletionRequest
+from ..._seam import _sync as seam
 from .vendor import VendorProvider
 
 if sys.version_info >= (3, 11):
@@ -61,12 +63,19 @@ class AnthropicProvider(VendorProvider):
         attempts: Tries in all for each call; a call may say otherwise.
         backoff: Longest wait in seconds before the second try.
         http_client: An httpx client of this face to send requests with, for mounts, custom TLS and the like.
+        client: A client of Anthropic's own SDK, of this face, to send requests with: Anthropic, Bedrock, Vertex or
+            another one. Its address, credentials and HTTP settings are used, its retries are not. It stays the caller's
+            to close, and belongs to one event loop where it is asynchronous.
+        limiter: A Limiter of this face. None takes the one that all providers of this process share for one address,
+            key and model, which learns the limits from the server; False keeps to none.
+        on_attempt: Called with an Attempt after every try; plain, or of this face's colour.
+        retry_policy: Says more about retries than attempts and backoff, which it replaces.
 
     Raises:
         ConfigurationError: There is no key, or no address of a cache's server.
         ImportError: The cache needs a package that is not installed.
-        TypeError: An argument has the wrong type, or http_client belongs to the other face.
-        ValueError: A number is out of range.
+        TypeError: An argument has the wrong type, or http_client or client belongs to the other face.
+        ValueError: A number is out of range, or client comes with api_key, base_url or http_client.
     """
 
     _name = "anthropic"
@@ -92,16 +101,29 @@ class AnthropicProvider(VendorProvider):
         attempts: int = 3,
         backoff: float = 1.0,
         http_client: Any = None,
+        client: Any = None,
+        limiter: Any = None,
+        on_attempt: Callable[[Attempt], Any] | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
-        endpoint = find_endpoint(
-            os.environ,
-            vendor="Anthropic",
-            api_key=api_key,
-            base_url=base_url,
-            key_variable="ANTHROPIC_API_KEY",
-            url_variable="ANTHROPIC_BASE_URL",
-            vendor_url=_VENDOR_URL,
-        )
+        if client is None:
+            endpoint = find_endpoint(
+                os.environ,
+                vendor="Anthropic",
+                api_key=api_key,
+                base_url=base_url,
+                key_variable="ANTHROPIC_API_KEY",
+                url_variable="ANTHROPIC_BASE_URL",
+                vendor_url=_VENDOR_URL,
+            )
+            # The paths of this API begin with /v1; a base URL that ends with it is meant the same.
+            endpoint = replace(endpoint, base_url=endpoint.base_url.removesuffix("/v1"))
+            headers = {"user-agent": USER_AGENT, **anthropic_messages.auth_headers(endpoint.api_key)}
+        else:
+            refuse_beside_client(api_key=api_key, base_url=base_url, http_client=http_client)
+            endpoint = seam.client_endpoint(client, self._name)
+            # The client knows its key, but the version of the API is the one that our dialect speaks.
+            headers = anthropic_messages.auth_headers(None)
         check_count("max_tokens", max_tokens)
         check_number("default_temperature", default_temperature, low=0.0)
         self.max_tokens = max_tokens
@@ -109,12 +131,14 @@ class AnthropicProvider(VendorProvider):
         self._dialect = anthropic_messages
         self._set_up(
             model=model,
-            # The paths of this API begin with /v1; a base URL that ends with it is meant the same.
-            endpoint=replace(endpoint, base_url=endpoint.base_url.removesuffix("/v1")),
-            headers={"user-agent": USER_AGENT, **anthropic_messages.auth_headers(endpoint.api_key)},
+            endpoint=endpoint,
+            headers=headers,
             timeout=timeout,
             http_client=http_client,
-            policy=RetryPolicy(attempts=attempts, backoff=backoff),
+            client=client,
+            policy=retry_policy or RetryPolicy(attempts=attempts, backoff=backoff),
+            limiter=limiter,
+            on_attempt=on_attempt,
             cache=CacheSettings(
                 cache_backend,
                 cache_dir,
@@ -154,7 +178,7 @@ class AnthropicProvider(VendorProvider):
             jsons.dumps(anthropic_messages.build_count_request(request)),
             http.timeouts,
         )
-        answer = self._exchange.send(asked, self._policy_for(options))
+        answer = self._exchange.send(asked, self._policy_for(options), limited=False)
         if 200 <= answer.status < 300:
             count = anthropic_messages.parse_count(answer.body)
             if count is not None:

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..._core.cache_key import request_key
 from ..._core.cache_options import CacheSettings, cache_call
-from ..._core.endpoint import find_endpoint
+from ..._core.endpoint import find_endpoint, refuse_beside_client
 from ..._core.http import Timeouts
 from ..._core.options import CallOptions
 from ..._core.profiles import ModelProfile
-from ..._core.results import EmbeddingResult
+from ..._core.results import Attempt, EmbeddingResult
 from ..._core.retry import RetryPolicy
 from ..._core.version import USER_AGENT
 from ..._core.wire import openai_chat, openai_embeddings, openai_responses
@@ -55,12 +55,20 @@ class OpenAIProvider(VendorProvider):
         attempts: Tries in all for each call; a call may say otherwise.
         backoff: Longest wait in seconds before the second try.
         http_client: An httpx client of this face to send requests with, for mounts, custom TLS and the like.
+        client: A client of OpenAI's own SDK, of this face, to send requests with: OpenAI, Azure or another one. Its
+            address, credentials and HTTP settings are used, its retries are not. It stays the caller's to close, and
+            belongs to one event loop where it is asynchronous.
+        limiter: A Limiter of this face. None takes the one that all providers of this process share for one address,
+            key and model, which learns the limits from the server; False keeps to none.
+        on_attempt: Called with an Attempt after every try; plain, or of this face's colour.
+        retry_policy: Says more about retries than attempts and backoff, which it replaces.
 
     Raises:
         ConfigurationError: There is no key, or no address of a cache's server.
         ImportError: The cache needs a package that is not installed.
-        TypeError: An argument has the wrong type, or http_client belongs to the other face.
-        ValueError: The model does not answer on the chosen API of OpenAI's.
+        TypeError: An argument has the wrong type, or http_client or client belongs to the other face.
+        ValueError: The model does not answer on the chosen API of OpenAI's, or client comes with api_key, base_url or
+            http_client.
     """
 
     _name = "openai"
@@ -87,23 +95,32 @@ class OpenAIProvider(VendorProvider):
         attempts: int = 3,
         backoff: float = 1.0,
         http_client: Any = None,
+        client: Any = None,
+        limiter: Any = None,
+        on_attempt: Callable[[Attempt], Any] | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
-        endpoint = find_endpoint(
-            os.environ,
-            vendor="OpenAI",
-            api_key=api_key,
-            base_url=base_url,
-            key_variable="OPENAI_API_KEY",
-            url_variable="OPENAI_BASE_URL",
-            vendor_url=_VENDOR_URL,
-        )
-        headers = {"user-agent": USER_AGENT}
-        if endpoint.api_key is not None:
-            headers["authorization"] = f"Bearer {endpoint.api_key}"
-        organization = organization or os.environ.get("OPENAI_ORG_ID")
+        if client is None:
+            endpoint = find_endpoint(
+                os.environ,
+                vendor="OpenAI",
+                api_key=api_key,
+                base_url=base_url,
+                key_variable="OPENAI_API_KEY",
+                url_variable="OPENAI_BASE_URL",
+                vendor_url=_VENDOR_URL,
+            )
+            headers = {"user-agent": USER_AGENT}
+            if endpoint.api_key is not None:
+                headers["authorization"] = f"Bearer {endpoint.api_key}"
+            organization = organization or os.environ.get("OPENAI_ORG_ID")
+            project = project or os.environ.get("OPENAI_PROJECT_ID")
+        else:
+            refuse_beside_client(api_key=api_key, base_url=base_url, http_client=http_client)
+            endpoint = seam.client_endpoint(client, self._name)
+            headers = {}
         if organization:
             headers["openai-organization"] = organization
-        project = project or os.environ.get("OPENAI_PROJECT_ID")
         if project:
             headers["openai-project"] = project
         self._dialect = openai_responses if use_responses_api else openai_chat
@@ -116,7 +133,10 @@ class OpenAIProvider(VendorProvider):
             headers=headers,
             timeout=timeout,
             http_client=http_client,
-            policy=RetryPolicy(attempts=attempts, backoff=backoff),
+            client=client,
+            policy=retry_policy or RetryPolicy(attempts=attempts, backoff=backoff),
+            limiter=limiter,
+            on_attempt=on_attempt,
             cache=CacheSettings(
                 cache_backend,
                 cache_dir,

@@ -1,0 +1,311 @@
+"""Rate limits that nobody configured: read from headers, or found out from refusals.
+
+What a server announces is believed: its limits, and what it says is left, which also tells what others use. A server
+that announces nothing is watched: what it let through in the window before it refused is its limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
+
+from .limit_headers import DIMENSIONS, Announced, read_limits
+from .retry import retry_after
+from .turns import Turn, Turns
+from .window import Window
+
+REQUESTS, TOKENS, INPUT, OUTPUT = range(4)
+
+SLACK = 0.015
+"""Share of a learned limit that is left unused: requests do not arrive in the rhythm in which they were sent."""
+
+_TOLERANCE = 0.02
+_ENOUGH = 20
+_LEAST_STEP, _LARGEST_STEP, _STEP_GROWTH = 1 / 300, 1 / 20, 1.5
+_CLEAN_WINDOWS, _CLEAN_REQUESTS, _RAISE, _LOWER = 5, 1000, 1.05, 0.95
+_MEMORY = 0.1
+_LARGE, _WITH_PICTURES = 50_000, 8000.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request.
+
+    Args:
+        turn: Its place in the queue.
+        now: When the answer was there, by the queue's clock.
+        status: HTTP status, or 503 / 408 where no answer came; 0 where nobody looked.
+        headers: The answer's, names in lower case.
+        wall: The same moment in seconds since the epoch.
+        about: Which dimensions a refusal is about; see `refused_dimensions`.
+    """
+
+    turn: Turn
+    now: float
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wall: float = 0.0
+    about: tuple[int, ...] = (REQUESTS, TOKENS)
+
+
+@dataclass(slots=True)
+class Used:
+    """What a request turned out to be.
+
+    Args:
+        turn: Its place in the queue.
+        now: When that was known, by the queue's clock.
+        input_tokens: Tokens of the question, None where they are not known.
+        output_tokens: Tokens of the answer, None where they are not known.
+    """
+
+    turn: Turn
+    now: float
+    input_tokens: float | None
+    output_tokens: float | None
+
+
+def refused_dimensions(body: bytes) -> tuple[int, ...]:
+    """Which limits a refusal's text speaks of: requests, tokens, both where it does not say; none for empty credit."""
+    text = body[:4000].lower()
+    if b"insufficient_quota" in text:
+        return ()
+    requests, tokens = b"requests per min" in text, b"tokens per min" in text
+    if requests != tokens:
+        return (REQUESTS,) if requests else (TOKENS,)
+    return (REQUESTS, TOKENS)
+
+
+class Limits(Turns):
+    """The limits of one endpoint, key and model, and the queue before them.
+
+    Args:
+        lock: Held for moments only; one that a forked child finds free.
+        caps: Numbers that the user gave, by dimension: never exceeded, whatever a server announces.
+        length: Seconds in which limits count.
+    """
+
+    def __init__(self, lock: AbstractContextManager[Any], caps: Mapping[str, float | None], length: float) -> None:
+        self.windows = [Window(caps.get(name), length) for name in DIMENSIONS]
+        super().__init__(self.windows, lock)
+        _living.add(self)
+        self.length = length
+        self.caps = [caps.get(name) for name in DIMENSIONS]
+        self.announced: list[float | None] = [None] * 4
+        self.found: list[float | None] = [None] * 4
+        self.expected_output = 0.0
+        self._in_flight = [0.0] * 4
+        self._refused_at = -math.inf  # turns before this belong to a wave of refusals that was looked at
+        self._round: tuple[float, float, tuple[int, ...]] | None = None  # window's start, its end, dimensions
+        self._before: list[float | None] = [None] * 4
+        self._probing: tuple[int, ...] = ()
+        self._clean_since = -math.inf
+        self._clean = 0
+
+    def begin(self, tokens: float, requests: float, now: float) -> Turn:
+        """A place in the queue for a question of some tokens; for the answer the usual size is set aside."""
+        output = self.expected_output * requests
+        return self.enter((requests, tokens + output, tokens, output), now)
+
+    def limits(self) -> dict[str, float]:
+        """The limits that hold now, by dimension."""
+        return {
+            name: window.limit
+            for name, window in zip(DIMENSIONS, self.windows, strict=True)
+            if window.limit is not None
+        }
+
+    def held(self, now: float) -> float:
+        """Seconds for which a server asked everybody to wait."""
+        with self.lock:
+            self._update(now)
+            return max(0.0, self.hold - now)
+
+    def forget_waiters(self) -> None:
+        super().forget_waiters()
+        self._in_flight = [0.0] * 4
+
+    def on_settled(self, turn: Turn) -> None:
+        for dimension, amount in enumerate(turn.amounts):
+            self._in_flight[dimension] += amount
+
+    def on_return(self, item: Any) -> None:
+        if isinstance(item, Outcome):
+            if not item.turn.gone:
+                item.turn.gone = True
+                self._stale = True
+                self._land(item.turn)
+                self._learn(item)
+        elif isinstance(item, Used):
+            self._correct_usage(item)
+        elif not item.gone:
+            if item.taken:
+                self._land(item)
+            super().on_return(item)
+
+    def _land(self, turn: Turn) -> None:
+        for dimension, amount in enumerate(turn.amounts):
+            self._in_flight[dimension] -= amount
+
+    def _learn(self, outcome: Outcome) -> None:
+        announced = read_limits(outcome.headers, outcome.wall) if outcome.headers else {}
+        if outcome.status == 429:
+            self._give(outcome.turn)
+        for name, said in announced.items():
+            self._believe(DIMENSIONS.index(name), said, outcome.now)
+        asked = retry_after(outcome.status, outcome.headers, now=outcome.wall)
+        if asked is not None:
+            self.hold = max(self.hold, outcome.now + asked)
+            self._moved = True
+        if outcome.status == 429:
+            self._refused(outcome, asked)
+        elif 200 <= outcome.status < 300:
+            self._passed(outcome)
+        self._recount(outcome.now)
+
+    def _correct_usage(self, used: Used) -> None:
+        turn = used.turn
+        more_input = more_output = 0.0
+        if used.input_tokens is not None:
+            more_input = used.input_tokens - turn.amounts[INPUT]
+        if used.output_tokens is not None:
+            more_output = used.output_tokens - turn.amounts[OUTPUT]
+            self.expected_output += (used.output_tokens - self.expected_output) * _MEMORY
+        for dimension, more in ((TOKENS, more_input + more_output), (INPUT, more_input), (OUTPUT, more_output)):
+            if more > 0:
+                self.windows[dimension].take(more, max(used.now, self._last))
+            elif more < 0:
+                self.windows[dimension].give(-more, turn.at)
+        self._stale = True
+
+    # -- what servers announce ----------------------------------------------------------------------------------
+
+    def _believe(self, dimension: int, said: Announced, now: float) -> None:
+        if self.announced[dimension] != said.limit:
+            self.announced[dimension] = said.limit
+            self._apply(dimension)
+        if said.remaining is None:
+            return
+        window = self.windows[dimension]
+        window.expire(now)
+        room = said.limit - window.total
+        tolerance = said.limit * _TOLERANCE
+        # What is in flight, the server may have counted already or not.
+        if said.remaining < room - tolerance:
+            window.take(room - said.remaining, max(now, self._last))  # somebody else's
+        elif said.remaining > room + self._in_flight[dimension] + tolerance:
+            window.forget(said.remaining - room - self._in_flight[dimension])
+
+    def _apply(self, dimension: int) -> None:
+        known = self.announced[dimension] if self.announced[dimension] is not None else self.found[dimension]
+        cap = self.caps[dimension]
+        if known is not None:
+            known -= math.floor(known * SLACK)
+        limit = cap if known is None else known if cap is None else min(cap, known)
+        if self.windows[dimension].limit != limit:
+            self.windows[dimension].limit = limit
+            self._moved = True
+
+    # -- what refusals tell -------------------------------------------------------------------------------------
+
+    def _refused(self, outcome: Outcome, asked: float | None) -> None:
+        if not outcome.about:
+            return
+        about = tuple(dimension for dimension in outcome.about if self.announced[dimension] is None)
+        first = outcome.turn.at > self._refused_at
+        if asked is None and (first or self._probing):
+            self._probe(outcome)
+        if not first:
+            return
+        self._refused_at = outcome.now
+        self._clean_since, self._clean = outcome.now, 0
+        end = outcome.now if asked is None else outcome.now + asked
+        self._before = list(self.found)
+        self._round = (end - self.length, end, about)
+
+    def _probe(self, outcome: Outcome) -> None:
+        """Nobody says how long to wait: let one go after the other until one gets through."""
+        least, largest = self.length * _LEAST_STEP, self.length * _LARGEST_STEP
+        self._probing = outcome.about
+        self.spacing = min(max(self.spacing * _STEP_GROWTH, least), largest)
+        self.hold = max(self.hold, outcome.now + self.spacing)
+        self._moved = True
+
+    def _passed(self, outcome: Outcome) -> None:
+        turn = outcome.turn
+        if self._probing and turn.at > self._refused_at:
+            # The window has moved on just now: what it let through before is its limit.
+            about = tuple(dimension for dimension in self._probing if self.announced[dimension] is None)
+            self._round = (turn.at - self.length, turn.at - self.length / 1000, about)
+            self._probing = ()
+            self.spacing = self.hold = 0.0
+            self._moved = True
+            self._recount(outcome.now, last=True)
+        self._clean += 1
+        if (
+            self._clean >= _CLEAN_REQUESTS
+            and outcome.now - self._clean_since >= _CLEAN_WINDOWS * self.length
+            and self.pending
+        ):
+            # Perhaps others used a part of it then, or the limit was raised: try a little more.
+            self._clean_since, self._clean = outcome.now, 0
+            for dimension, found in enumerate(self.found):
+                if found is not None:
+                    self.found[dimension] = found * _RAISE
+                    self._apply(dimension)
+
+    def _recount(self, now: float, *, last: bool = False) -> None:
+        """Work out the limits of a round of refusals anew: others of its wave may have been answered since."""
+        if self._round is None:
+            return
+        start, end, about = self._round
+        if not last and now > end and not self._probing:
+            self._round = None
+            return
+        if last:
+            self._round = None
+        through = self._through(REQUESTS, start, end)
+        for dimension in about:
+            if through < _ENOUGH:
+                continue  # too little to tell a limit from a passing mood
+            count = self._through(dimension, start, end)
+            before = self._before[dimension]
+            if before is not None:
+                count = min(before, max(count, before * _LOWER))
+            self.found[dimension] = max(count, 1.0)
+            self._apply(dimension)
+
+    def _through(self, dimension: int, start: float, end: float) -> float:
+        """What the server let through in a window; what is in flight, nobody knows yet."""
+        window = self.windows[dimension]
+        taken = sum(amount for slot_end, amount in window.slots if start < slot_end - window.slot / 2 <= end)
+        return taken - self._in_flight[dimension]
+
+
+_living: WeakSet[Limits] = WeakSet()
+_shared: dict[Hashable, Limits] = {}
+
+
+def limits_for(key: Hashable, make: Callable[[], Limits]) -> Limits:
+    """The limits that all providers of this process share for one endpoint, key and model."""
+    found = _shared.get(key)
+    return found if found is not None else _shared.setdefault(key, make())
+
+
+def forget_all_waiters() -> None:
+    """Let all limits start without waiters; for a forked child."""
+    for limits in list(_living):
+        limits.forget_waiters()
+
+
+def estimate_tokens(body: bytes | None) -> float:
+    """The tokens of a request's JSON, as far as its size tells."""
+    size = len(body) if body else 0
+    tokens = size / 4 + 1
+    if size > _LARGE and b"base64" in body:  # type: ignore[operator]
+        return min(tokens, _WITH_PICTURES)  # pictures and files are charged by other measures than their letters
+    return tokens
