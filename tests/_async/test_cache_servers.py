@@ -162,23 +162,17 @@ async def test_servers_that_come_back_are_used_again(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO, logger="llm_client.cache"), start_postgres(ports[0]):
         with start_redis(ports[1]):
 
-            async def store() -> bytes | None:
+            async def store() -> bool:
                 await cache.set("default", KEY, b"kept")
-                return await ask()
+                return all(f"the cache uses {server} again" in caplog.text for server in ("PostgreSQL", "Redis"))
 
-            await eventually(store, b"kept")
-            await eventually(partial(_is_used, caplog, "PostgreSQL"), True)
-            await eventually(partial(_is_used, caplog, "Redis"), True)
+            await eventually(store, True)
         assert await ask() == b"kept"  # PostgreSQL alone
         await cache.set("default", KEY, b"newer")
         with start_redis(ports[1]):
             assert await ask() == b"newer"
     assert await ask() in (None, b"newer")
     await cache.close()
-
-
-async def _is_used(caplog: pytest.LogCaptureFixture, server: str) -> bool:
-    return f"the cache uses {server} again" in caplog.text
 
 
 async def test_what_redis_missed_is_not_read_from_it(redis_url: str, pg_dsn: str) -> None:

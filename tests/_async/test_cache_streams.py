@@ -42,7 +42,14 @@ def shape(events: list[Any]) -> list[Any]:
         if event.type.value == "usage":
             data = (data.input_tokens, data.output_tokens)
         elif event.type.value == "done":
-            data = (data.content, data.tool_calls, data.reasoning, data.finish_reason, data.model, data.usage.total_tokens)
+            data = (
+                data.content,
+                data.tool_calls,
+                data.reasoning,
+                data.finish_reason,
+                data.model,
+                data.usage.total_tokens,
+            )
         kept.append((event.type, data))
     return kept
 

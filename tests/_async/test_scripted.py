@@ -67,7 +67,9 @@ async def test_results_exceptions_and_functions() -> None:
 
 
 async def test_streams() -> None:
-    provider = scripted("one two  three\n", [("search", {"query": "cat"})], CompletionResult(status=500, error="broken"))
+    provider = scripted(
+        "one two  three\n", [("search", {"query": "cat"})], CompletionResult(status=500, error="broken")
+    )
     events = [event async for event in provider.stream("Go")]
     assert [event.type.value for event in events] == ["token", "token", "token", "usage", "done"]
     assert [event.data for event in events[:3]] == ["one ", "two  ", "three\n"]

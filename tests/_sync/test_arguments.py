@@ -167,10 +167,14 @@ def test_images_that_are_none(api: FakeAPI, dialect: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_schemas_that_strict_mode_cannot_express(api: FakeAPI, dialect: str) -> None:
     asked = provider(api, dialect)
-    with pytest.raises(ValueError, match=r"(?s)\$.*additionalProperties|any key|free keys|keys"):
-        asked.complete("Hi", response_format=dict[str, int])
-    with pytest.raises(ValueError, match="strict"):
-        asked.stream("Hi", response_format=dict[str, int])
+    for wanted, words in (
+        (dict[str, int], r"the root: an object with free keys .* has no strict form; name its keys"),
+        (list[tuple[int, int]], r"value\[\]: a tuple has no strict form"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            asked.complete("Hi", response_format=wanted)
+        with pytest.raises(ValueError, match=words):
+            asked.stream("Hi", response_format=wanted)
     assert not api.requests
 
 
@@ -213,7 +217,6 @@ BODIES = [
     b"{}",
     b"\xff\xfe\x00",
     b'{"choices": 5, "content": 7, "output": "x"}',
-    b'{"choices": [5], "content": [7], "output": [null]}',
 ]
 
 

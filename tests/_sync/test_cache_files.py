@@ -133,7 +133,8 @@ def test_zlib_makes_entries_smaller_and_all_forms_are_read_by_all(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "options", [{"ttl_seconds": 0}, {"ttl_seconds": -1}, {"max_bytes": "1"}, {"max_bytes": True}, {"compression": "gzip"}]
+    "options",
+    [{"ttl_seconds": 0}, {"ttl_seconds": -1}, {"max_bytes": "1"}, {"max_bytes": True}, {"compression": "gzip"}],
 )
 def test_wrong_settings_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):

@@ -164,23 +164,17 @@ def test_servers_that_come_back_are_used_again(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO, logger="llm_client.cache"), start_postgres(ports[0]):
         with start_redis(ports[1]):
 
-            def store() -> bytes | None:
+            def store() -> bool:
                 cache.set("default", KEY, b"kept")
-                return ask()
+                return all(f"the cache uses {server} again" in caplog.text for server in ("PostgreSQL", "Redis"))
 
-            eventually(store, b"kept")
-            eventually(partial(_is_used, caplog, "PostgreSQL"), True)
-            eventually(partial(_is_used, caplog, "Redis"), True)
+            eventually(store, True)
         assert ask() == b"kept"  # PostgreSQL alone
         cache.set("default", KEY, b"newer")
         with start_redis(ports[1]):
             assert ask() == b"newer"
     assert ask() in (None, b"newer")
     cache.close()
-
-
-def _is_used(caplog: pytest.LogCaptureFixture, server: str) -> bool:
-    return f"the cache uses {server} again" in caplog.text
 
 
 def test_what_redis_missed_is_not_read_from_it(redis_url: str, pg_dsn: str) -> None:

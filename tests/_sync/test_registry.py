@@ -110,7 +110,7 @@ def test_execute_parallel_overlaps_and_keeps_the_order(colours: tuple[str, ...])
 
 @pytest.mark.parametrize("limit", [1, 2])
 def test_execute_parallel_with_a_limit(limit: int) -> None:
-    counting = AtMost()
+    counting = AtMost(limit)
     tools = face.ToolRegistry([face.tool(counting.plain, name="count")])
     calls = [ToolCall(f"id-{number}", "count") for number in range(6)]
     results = tools.execute_parallel(calls, limit=limit)

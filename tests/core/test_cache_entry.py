@@ -101,7 +101,9 @@ RESULTS = st.builds(
     raw=JSON,
     refusal=st.none() | st.text(),
     provider_items=st.none()
-    | st.builds(ProviderItems, st.text(), st.lists(st.dictionaries(st.text(), JSON, max_size=2), max_size=2).map(tuple)),
+    | st.builds(
+        ProviderItems, st.text(), st.lists(st.dictionaries(st.text(), JSON, max_size=2), max_size=2).map(tuple)
+    ),
 )
 
 
@@ -117,7 +119,11 @@ def test_any_event_sequence_comes_back_event_for_event(events: list[StreamEvent]
 
 
 def test_events_keep_their_pace_and_end_now() -> None:
-    events = [StreamEvent(KINDS.TOKEN, "a", 50.0), StreamEvent(KINDS.TOKEN, "b", 50.5), StreamEvent(KINDS.DONE, FULL, 52.0)]
+    events = [
+        StreamEvent(KINDS.TOKEN, "a", 50.0),
+        StreamEvent(KINDS.TOKEN, "b", 50.5),
+        StreamEvent(KINDS.DONE, FULL, 52.0),
+    ]
     again = stored(FULL, events).replay(FULL, now=1000.0)
     assert [event.timestamp for event in again] == [998.0, 998.5, 1000.0]
 
@@ -141,9 +147,16 @@ def test_an_answer_that_lacks_the_wanted_form_is_no_hit() -> None:
 
 
 def test_a_shared_answer_is_a_copy_in_the_form_that_its_taker_asked_for() -> None:
-    result = CompletionResult(content='{"value": [1]}', tool_calls=None, usage=Usage(1, 2, 3, 0, 1.0, 2.0, 3.0), parsed=[1])
+    result = CompletionResult(
+        content='{"value": [1]}', tool_calls=None, usage=Usage(1, 2, 3, 0, 1.0, 2.0, 3.0), parsed=[1]
+    )
     shared = as_shared(result, output_form(list[float]), None)
-    assert (shared.coalesced, shared.cached, shared.usage.total_cost, shared.usage.total_tokens) == (True, False, 0.0, 3)
+    assert (shared.coalesced, shared.cached, shared.usage.total_cost, shared.usage.total_tokens) == (
+        True,
+        False,
+        0.0,
+        3,
+    )
     assert shared.parsed == [1.0]
     assert shared.parsed is not result.parsed
     failed = as_shared(CompletionResult(status=500, error="no"), TEXT, None)
@@ -181,7 +194,9 @@ def test_any_bytes_are_an_entry_or_none(data: bytes) -> None:
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @given(content=st.binary(max_size=2000), position=st.integers(0, 10**6), change=st.integers(1, 255))
-def test_a_sealed_entry_opens_and_shows_any_change(compression: Any, content: bytes, position: int, change: int) -> None:
+def test_a_sealed_entry_opens_and_shows_any_change(
+    compression: Any, content: bytes, position: int, change: int
+) -> None:
     data = seal(content, 12.5, compression)
     assert unseal(data) == (content, 12.5)
     position %= len(data)
@@ -217,5 +232,7 @@ def test_tokens_and_cost_of_a_request_are_shared_out_and_joined_again() -> None:
     assert (whole.embeddings, whole.cached, whole.usage.input_tokens, whole.usage.total_cost) == (
         [[1.0], [2.0], [3.0]], True, 10, 0.0,
     )  # fmt: skip
-    mixed = joined([parts[0], None, parts[2]], EmbeddingResult([[9.0]], Usage(4, 0, 4, 0, 0.5, 0.0, 0.5), "m"), [0, 0, 0])
+    mixed = joined(
+        [parts[0], None, parts[2]], EmbeddingResult([[9.0]], Usage(4, 0, 4, 0, 0.5, 0.0, 0.5), "m"), [0, 0, 0]
+    )
     assert (mixed.embeddings, mixed.cached, mixed.usage.total_cost) == ([[1.0], [9.0], [3.0]], False, 0.5)

@@ -70,7 +70,7 @@ NO_CHANGE = {"unsupported", "extra_headers"}
 
 
 def test_every_option_is_either_walked_here_or_no_part_of_the_question() -> None:
-    assert OPTION_NAMES == CHANGES.keys() | NO_CHANGE | _NOT_ASKED
+    assert CHANGES.keys() | NO_CHANGE | _NOT_ASKED == OPTION_NAMES
 
 
 @pytest.mark.parametrize("option", CHANGES)

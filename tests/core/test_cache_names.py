@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from llm_client._core.cache_names import check_collection, safe_name
 
 NASTY = [
-    *("../../x", "a/b", '"; drop table x; --', "x" * 300, "\U0001f600", "..", ".", "/etc/passwd", "a\\b", "A", "CON", "aux"),
+    *(
+        "../../x",
+        "a/b",
+        '"; drop table x; --',
+        "x" * 300,
+        "\U0001f600",
+        "..",
+        ".",
+        "/etc/passwd",
+        "a\\b",
+        "A",
+        "CON",
+        "aux",
+    ),
     *("\x00", "a\nb", " ", "default ", "ＡＢ", "\ud800", "-rf", "default/", "c:d", "~", "$HOME", "%2e%2e"),
 ]
 

@@ -105,21 +105,24 @@ class Meeting:
 
 
 class AtMost:
-    """A tool that counts how many of its calls run at the same time."""
+    """A tool that counts how many of its calls run at the same time.
 
-    def __init__(self) -> None:
+    Args:
+        parties: How many there should be: each call waits until so many are there.
+    """
+
+    def __init__(self, parties: int) -> None:
         self._lock = threading.Lock()
+        self._barrier = threading.Barrier(parties)
         self._now = 0
         self.most = 0
-        self.threads: set[int] = set()
 
     def plain(self) -> str:
         """Count."""
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
-            self.threads.add(threading.get_ident())
-        threading.Event().wait(0.005)  # long enough for others to come in, were they let
+        self._barrier.wait(10)
         with self._lock:
             self._now -= 1
         return "counted"

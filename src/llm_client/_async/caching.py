@@ -24,7 +24,10 @@ from .cache.opening import open_cache
 from .shared_stream import SharedStream, find_stream
 
 _log = logger("cache")
-_INTERRUPTED = {"status": 503, "error": "the stream was interrupted: the equal call that it was shared with was stopped"}
+_INTERRUPTED = {
+    "status": 503,
+    "error": "the stream was interrupted: the equal call that it shared was stopped",
+}
 
 
 class Caching:
@@ -103,7 +106,7 @@ class Caching:
             # One of those who waited tries once more; the others wait for that.
             (result, data), led = await seam.shared_call(flight, lead)
         if led:
-            return result  # type: ignore[no-any-return]
+            return result
         entry = None if data is None else decode_entry(data)
         self._tally.add(coalesced=1, saved_cost=_cost(result) if result.ok else 0.0)
         return as_shared(result, form, None if entry is None else entry.result())
@@ -280,9 +283,7 @@ class Caching:
         self._tally.add(errors=1)
         if not self._failing.get(what):
             self._failing[what] = True
-            _log.warning(
-                "the cache could not %s; calls go on without it: %s: %s", what, type(error).__name__, error
-            )
+            _log.warning("the cache could not %s; calls go on without it: %s: %s", what, type(error).__name__, error)
 
     def _works(self, what: str) -> None:
         if self._failing.pop(what, False):

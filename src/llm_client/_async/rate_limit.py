@@ -232,12 +232,13 @@ _DIMENSION_OF = {"rpm": "requests", "tpm": "tokens", "input_tpm": "input_tokens"
 class Pass:
     """Leave to make one call; nothing here ever waits."""
 
-    __slots__ = ("_landed", "_limits", "_turn")
+    __slots__ = ("_landed", "_limits", "_sent", "_turn")
 
     def __init__(self, limits: Limits, turn: Turn) -> None:
         self._limits = limits
         self._turn = turn
         self._landed = False
+        self._sent = _now()
 
     def answered(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """The server has answered, or nobody did.
@@ -249,7 +250,7 @@ class Pass:
         """
         if not self._landed:
             self._landed = True
-            outcome = Outcome(self._turn, _now(), status, headers, time.time())
+            outcome = Outcome(self._turn, _now(), self._sent, status, headers, time.time())
             if status == 429:
                 outcome.about = refused_dimensions(body)
             self._limits.returned.append(outcome)
@@ -268,7 +269,7 @@ class Pass:
         """The call was interrupted; it counts as made, because nobody knows."""
         if not self._landed:
             self._landed = True
-            self._limits.returned.append(Outcome(self._turn, _now()))
+            self._limits.returned.append(Outcome(self._turn, _now(), self._sent))
 
 
 class Limited:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
+from importlib import import_module
 from typing import Any, Literal
 
 Compression = Literal["zlib", "zstd"]
@@ -79,7 +80,7 @@ def _zstd() -> Any:
 
         return zstd
     try:
-        import zstandard
+        zstandard: Any = import_module("zstandard")
     except ImportError as error:
         raise ImportError(
             'compression="zstd" needs Python 3.14 or the package zstandard: pip install zstandard', name="zstandard"

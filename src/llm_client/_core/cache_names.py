@@ -1,4 +1,4 @@
-"""Collection names: any text becomes a short name that is safe as a folder, a table and a key, and never two the same."""
+"""Collection names: any text becomes a short name that is safe as a folder, a table and a key, each its own."""
 
 from __future__ import annotations
 

@@ -86,7 +86,9 @@ def to_stored(result: EmbeddingResult, sizes: Sequence[int]) -> list[StoredVecto
     return stored
 
 
-def joined(found: Sequence[StoredVector | None], asked: EmbeddingResult | None, where: Sequence[int]) -> EmbeddingResult:
+def joined(
+    found: Sequence[StoredVector | None], asked: EmbeddingResult | None, where: Sequence[int]
+) -> EmbeddingResult:
     """Stored and new embeddings as one result.
 
     Args:

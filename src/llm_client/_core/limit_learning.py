@@ -19,6 +19,8 @@ from .turns import Turn, Turns
 from .window import Window
 
 REQUESTS, TOKENS, INPUT, OUTPUT = range(4)
+UNSAID = (REQUESTS, TOKENS)
+"""What a refusal may be about that does not say."""
 
 SLACK = 0.015
 """Share of a learned limit that is left unused: requests do not arrive in the rhythm in which they were sent."""
@@ -28,6 +30,7 @@ _ENOUGH = 20
 _LEAST_STEP, _LARGEST_STEP, _STEP_GROWTH = 1 / 300, 1 / 20, 1.5
 _CLEAN_WINDOWS, _CLEAN_REQUESTS, _RAISE, _LOWER = 5, 1000, 1.05, 0.95
 _MEMORY = 0.1
+_ON_THE_WAY = 1 / 50
 _LARGE, _WITH_PICTURES = 50_000, 8000.0
 
 
@@ -38,6 +41,7 @@ class Outcome:
     Args:
         turn: Its place in the queue.
         now: When the answer was there, by the queue's clock.
+        sent: When the request was sent.
         status: HTTP status, or 503 / 408 where no answer came; 0 where nobody looked.
         headers: The answer's, names in lower case.
         wall: The same moment in seconds since the epoch.
@@ -46,10 +50,11 @@ class Outcome:
 
     turn: Turn
     now: float
+    sent: float
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     wall: float = 0.0
-    about: tuple[int, ...] = (REQUESTS, TOKENS)
+    about: tuple[int, ...] = UNSAID
 
 
 @dataclass(slots=True)
@@ -77,7 +82,7 @@ def refused_dimensions(body: bytes) -> tuple[int, ...]:
     requests, tokens = b"requests per min" in text, b"tokens per min" in text
     if requests != tokens:
         return (REQUESTS,) if requests else (TOKENS,)
-    return (REQUESTS, TOKENS)
+    return UNSAID
 
 
 class Limits(Turns):
@@ -99,6 +104,7 @@ class Limits(Turns):
         self.found: list[float | None] = [None] * 4
         self.expected_output = 0.0
         self._in_flight = [0.0] * 4
+        self._landed = [0.0] * 4  # all that ever was in flight and is no more
         self._refused_at = -math.inf  # turns before this belong to a wave of refusals that was looked at
         self._round: tuple[float, float, tuple[int, ...]] | None = None  # window's start, its end, dimensions
         self._before: list[float | None] = [None] * 4
@@ -130,8 +136,10 @@ class Limits(Turns):
         self._in_flight = [0.0] * 4
 
     def on_settled(self, turn: Turn) -> None:
+        in_flight, landed, windows = self._in_flight, self._landed, self.windows
+        turn.mark = (tuple(landed), tuple([window.left for window in windows]))
         for dimension, amount in enumerate(turn.amounts):
-            self._in_flight[dimension] += amount
+            in_flight[dimension] += amount
 
     def on_return(self, item: Any) -> None:
         if isinstance(item, Outcome):
@@ -150,13 +158,16 @@ class Limits(Turns):
     def _land(self, turn: Turn) -> None:
         for dimension, amount in enumerate(turn.amounts):
             self._in_flight[dimension] -= amount
+            self._landed[dimension] += amount
 
     def _learn(self, outcome: Outcome) -> None:
         announced = read_limits(outcome.headers, outcome.wall) if outcome.headers else {}
         if outcome.status == 429:
             self._give(outcome.turn)
+        else:
+            self._date(outcome)
         for name, said in announced.items():
-            self._believe(DIMENSIONS.index(name), said, outcome.now)
+            self._believe(DIMENSIONS.index(name), said, outcome)
         asked = retry_after(outcome.status, outcome.headers, now=outcome.wall)
         if asked is not None:
             self.hold = max(self.hold, outcome.now + asked)
@@ -166,6 +177,15 @@ class Limits(Turns):
         elif 200 <= outcome.status < 300:
             self._passed(outcome)
         self._recount(outcome.now)
+
+    def _date(self, outcome: Outcome) -> None:
+        """Count a request from when the server is likely to have counted it: a busy program sends late."""
+        turn = outcome.turn
+        at = min(outcome.now, outcome.sent + self.length * _ON_THE_WAY)
+        for window, amount in zip(self.windows, turn.amounts, strict=True):
+            if amount:
+                window.move(amount, turn.at, at)
+        turn.at = at
 
     def _correct_usage(self, used: Used) -> None:
         turn = used.turn
@@ -184,21 +204,25 @@ class Limits(Turns):
 
     # -- what servers announce ----------------------------------------------------------------------------------
 
-    def _believe(self, dimension: int, said: Announced, now: float) -> None:
+    def _believe(self, dimension: int, said: Announced, outcome: Outcome) -> None:
         if self.announced[dimension] != said.limit:
             self.announced[dimension] = said.limit
             self._apply(dimension)
         if said.remaining is None:
             return
         window = self.windows[dimension]
-        window.expire(now)
+        window.expire(outcome.now)
         room = said.limit - window.total
         tolerance = said.limit * _TOLERANCE
-        # What is in flight, the server may have counted already or not.
-        if said.remaining < room - tolerance:
-            window.take(room - said.remaining, max(now, self._last))  # somebody else's
-        elif said.remaining > room + self._in_flight[dimension] + tolerance:
-            window.forget(said.remaining - room - self._in_flight[dimension])
+        # The server counted at some moment between sending and now. What was on its way at any time since, it may not
+        # have counted yet; what left the window since, it may still have counted.
+        landed, left = (mark[dimension] for mark in outcome.turn.mark)
+        most = room + self._in_flight[dimension] + self._landed[dimension] - landed
+        least = room - (window.left - left)
+        if said.remaining < least - tolerance:
+            window.take(least - said.remaining, max(outcome.now, self._last))  # somebody else's
+        elif said.remaining > most + tolerance:
+            window.forget(said.remaining - most)
 
     def _apply(self, dimension: int) -> None:
         known = self.announced[dimension] if self.announced[dimension] is not None else self.found[dimension]
@@ -215,7 +239,7 @@ class Limits(Turns):
     def _refused(self, outcome: Outcome, asked: float | None) -> None:
         if not outcome.about:
             return
-        about = tuple(dimension for dimension in outcome.about if self.announced[dimension] is None)
+        about = self._unknown(outcome.about)
         first = outcome.turn.at > self._refused_at
         if asked is None and (first or self._probing):
             self._probe(outcome)
@@ -226,6 +250,12 @@ class Limits(Turns):
         end = outcome.now if asked is None else outcome.now + asked
         self._before = list(self.found)
         self._round = (end - self.length, end, about)
+
+    def _unknown(self, about: tuple[int, ...]) -> tuple[int, ...]:
+        """The dimensions whose limits a refusal helps to find: none where the server announces what it refuses for."""
+        if about is UNSAID and any(limit is not None for limit in self.announced):
+            return ()
+        return tuple(dimension for dimension in about if self.announced[dimension] is None)
 
     def _probe(self, outcome: Outcome) -> None:
         """Nobody says how long to wait: let one go after the other until one gets through."""
@@ -239,8 +269,7 @@ class Limits(Turns):
         turn = outcome.turn
         if self._probing and turn.at > self._refused_at:
             # The window has moved on just now: what it let through before is its limit.
-            about = tuple(dimension for dimension in self._probing if self.announced[dimension] is None)
-            self._round = (turn.at - self.length, turn.at - self.length / 1000, about)
+            self._round = (turn.at - self.length, turn.at - self.length / 1000, self._unknown(self._probing))
             self._probing = ()
             self.spacing = self.hold = 0.0
             self._moved = True

@@ -37,7 +37,7 @@ class Turn:
         at: When its turn is, as far as is known.
     """
 
-    __slots__ = ("amounts", "at", "gone", "queue", "taken")
+    __slots__ = ("amounts", "at", "gone", "mark", "queue", "taken")
 
     def __init__(self, queue: Turns, amounts: Sequence[float], at: float) -> None:
         self.queue = queue
@@ -45,6 +45,7 @@ class Turn:
         self.at = at
         self.taken = False
         self.gone = False
+        self.mark: Any = None  # a subclass's note of how things stood at its turn
 
     def delay(self, now: float) -> float:
         """Seconds until its turn; 0 or less: now."""

@@ -25,7 +25,7 @@ class Window:
         length: Seconds.
     """
 
-    __slots__ = ("length", "limit", "slot", "slots", "total")
+    __slots__ = ("left", "length", "limit", "slot", "slots", "total")
 
     def __init__(self, limit: float | None, length: float) -> None:
         self.limit = limit
@@ -33,13 +33,17 @@ class Window:
         self.slot = length / _SLOTS
         self.slots: deque[list[float]] = deque()
         self.total = 0.0
+        self.left = 0.0
+        """All that ever left the window."""
 
     def expire(self, now: float) -> None:
         """Forget what left the window."""
         slots = self.slots
         gone = now - self.length
         while slots and slots[0][0] <= gone:
-            self.total -= slots.popleft()[1]
+            amount = slots.popleft()[1]
+            self.total -= amount
+            self.left += amount
         if not slots:
             self.total = 0.0
 
@@ -71,21 +75,48 @@ class Window:
         """Put an amount back that was taken at that time; what has left the window since is given back already."""
         end = self._end_of(at)
         for slot in reversed(self.slots):
+            if slot[0] <= end + EPSILON:
+                break
+        else:
+            return
+        if slot[0] >= end - EPSILON:
+            amount = self._drain(slot, amount)
+        for slot in reversed(self.slots):  # its rest was counted later, being above the limit
             if amount <= EPSILON or slot[0] < end - EPSILON:
                 return
-            back = min(slot[1], amount)
-            slot[1] -= back
-            self.total -= back
-            amount -= back
+            amount = self._drain(slot, amount)
+
+    def _drain(self, slot: list[float], amount: float) -> float:
+        back = min(slot[1], amount)
+        slot[1] -= back
+        self.total -= back
+        return amount - back
+
+    def move(self, amount: float, taken: float, at: float) -> None:
+        """Date an amount that was taken at one time to another, later one."""
+        end = self._end_of(at)
+        if end == self._end_of(taken):
+            return
+        before = self.total
+        self.give(amount, taken)
+        amount = before - self.total  # what has left the window stays out
+        position = len(self.slots)
+        for slot in reversed(self.slots):
+            if abs(slot[0] - end) <= EPSILON:
+                slot[1] += amount
+                self.total += amount
+                return
+            if slot[0] < end:
+                break
+            position -= 1
+        self.slots.insert(position, [end, amount])
+        self.total += amount
 
     def forget(self, amount: float) -> None:
         """Drop an amount from the oldest slots: the server counts it no more."""
         while amount > EPSILON and self.slots:
             slot = self.slots[0]
-            back = min(slot[1], amount)
-            slot[1] -= back
-            self.total -= back
-            amount -= back
+            amount = self._drain(slot, amount)
             if slot[1] <= EPSILON:
                 self.slots.popleft()
 

@@ -42,9 +42,7 @@ class Layer:
         self.errors += 1
         first, self._until = self._until is None, now() + self._pause
         if first:
-            _log.warning(
-                "the cache goes on without %s, which failed: %s: %s", self._name, type(error).__name__, error
-            )
+            _log.warning("the cache goes on without %s, which failed: %s: %s", self._name, type(error).__name__, error)
 
     def worked(self) -> None:
         """Take note of an answer."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Iterable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from .._core.events import StreamEvent
@@ -89,6 +90,13 @@ class ScriptedProvider(BaseProvider):
         """
         if self._strict and self._answers:
             raise AssertionError(f"{len(self._answers)} scripted answers were not asked for: {list(self._answers)!r}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # An error inside the block says more than the answers that were left over because of it.
+        if kind is None:
+            self.close()
 
     def _events(
         self, messages: MessageInput, args: tuple[Any, ...], options: dict[str, Any]

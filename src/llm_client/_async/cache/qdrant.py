@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 import time
@@ -12,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..._core.cache_key import SemanticQuestion
-from ..._core.cache_names import check_collection, safe_name
+from ..._core.cache_names import safe_name
 from ..._core.log import logger, warn_once
 from ..._seam import _async as seam
 from ..._seam._extras import require
@@ -78,7 +79,6 @@ class QdrantCache(BaseCache):
         self._clients = seam.per_loop(partial(seam.qdrant_client, self._place, api_key, timeout))
         self._embedder, self._embedder_name = _read_embedder(embedder)
         self._vectors: dict[str, list[float]] = {}  # of the latest questions: a miss needs its vector twice
-        self._size: int | None = None
         self._calling = seam.Lock()
         # Qdrant's engine inside the process is not made for several threads or tasks at once.
         self._local = url is None
@@ -110,7 +110,7 @@ class QdrantCache(BaseCache):
         """Remove an entry; tells whether it was there."""
         if await self.get(collection, key) is None:
             return False
-        await self._run(self._remove, collection, {"points": [self._id(collection, key)]})
+        await self._run(self._remove, collection, key)
         return True
 
     async def purge(self, collection: str | None = None, *, older_than: float | timedelta | None = None) -> int:
@@ -168,10 +168,10 @@ class QdrantCache(BaseCache):
             return await operation(client, *arguments)
 
     async def _get(self, client: Any, collection: str, key: str) -> bytes | None:
-        name = self._name(collection)
+        name = _name(collection)
         if not await client.collection_exists(name):
             return None
-        points = await client.retrieve(name, ids=[self._id(collection, key)], with_payload=True)
+        points = await client.retrieve(name, ids=[self._id(key)], with_payload=True)
         return _value(points[0].payload) if points else None
 
     async def _nearest(
@@ -179,18 +179,15 @@ class QdrantCache(BaseCache):
     ) -> tuple[bytes, float] | None:
         from qdrant_client import models
 
-        name = self._name(collection)
+        name = self._vector_name(collection, vector)
         if not await client.collection_exists(name):
             return None
+        equal = {"fingerprint": fingerprint, "tenant": self._tenant}
         found = await client.query_points(
             name,
             query=vector,
-            using=self._using(vector),
             query_filter=models.Filter(
-                must=[
-                    models.FieldCondition(key="fingerprint", match=models.MatchValue(value=fingerprint)),
-                    models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
-                ]
+                must=[models.FieldCondition(key=key, match=models.MatchValue(value=equal[key])) for key in equal]
             ),
             limit=1,
             score_threshold=self.similarity_threshold,
@@ -199,7 +196,7 @@ class QdrantCache(BaseCache):
         if not found.points:
             return None
         nearest = found.points[0]
-        value = _value(nearest.payload)
+        value = await self._get(client, collection, nearest.payload["key"])
         return None if value is None else (value, min(1.0, float(nearest.score)))
 
     async def _put(
@@ -213,38 +210,23 @@ class QdrantCache(BaseCache):
     ) -> None:
         from qdrant_client import models
 
-        name = self._name(collection)
-        await self._create(client, name, vector)
-        payload = {
-            "value": value.decode("utf-8", "surrogateescape") if _is_text(value) else value.hex(),
-            "text": _is_text(value),
-            "fingerprint": fingerprint,
-            "tenant": self._tenant,
-            "embedder": self._embedder_name,
-            "created": time.time(),
-        }
-        vectors: Any = {} if vector is None else {self._using(vector): vector}
-        await client.upsert(name, points=[models.PointStruct(id=self._id(collection, key), vector=vectors, payload=payload)])
-
-    async def _create(self, client: Any, name: str, vector: list[float] | None) -> None:
-        from qdrant_client import models
-
-        wanted = {} if vector is None else {self._using(vector): len(vector)}
-        params = {
-            using: models.VectorParams(size=size, distance=models.Distance.COSINE) for using, size in wanted.items()
-        }
-        if await client.collection_exists(name):
+        payload = {"key": key, "tenant": self._tenant, "created": time.time()}
+        stored = {**payload, "value": base64.b64encode(value).decode("ascii")}
+        name = _name(collection)
+        await _create(client, name, {})
+        await client.upsert(name, points=[models.PointStruct(id=self._id(key), vector={}, payload=stored)])
+        if vector is None:
             return
-        try:
-            await client.create_collection(name, vectors_config=params)
-        except Exception:
-            if not await client.collection_exists(name):  # else another process was faster
-                raise
+        name = self._vector_name(collection, vector)
+        await _create(client, name, models.VectorParams(size=len(vector), distance=models.Distance.COSINE))
+        similar = {**payload, "fingerprint": fingerprint}
+        await client.upsert(name, points=[models.PointStruct(id=self._id(key), vector=vector, payload=similar)])
 
-    async def _remove(self, client: Any, collection: str, what: dict[str, Any]) -> None:
+    async def _remove(self, client: Any, collection: str, key: str) -> None:
         from qdrant_client import models
 
-        await client.delete(self._name(collection), points_selector=models.PointIdsList(points=what["points"]))
+        for name in await _names(client, collection):
+            await client.delete(name, points_selector=models.PointIdsList(points=[self._id(key)]))
 
     async def _purge(self, client: Any, collection: str | None, age: float | None) -> int:
         from qdrant_client import models
@@ -253,31 +235,48 @@ class QdrantCache(BaseCache):
         if age is not None:
             conditions.append(models.FieldCondition(key="created", range=models.Range(lt=time.time() - age)))
         chosen = models.Filter(must=conditions)
-        listed = await client.get_collections()
-        names = [item.name for item in listed.collections if item.name.startswith(_PREFIX)]
         removed = 0
-        for name in names:
-            if collection is not None and name != self._name(collection):
-                continue
-            counted = await client.count(name, count_filter=chosen, exact=True)
-            removed += counted.count
+        for name in await _names(client, collection):
+            if "." not in name:
+                removed += (await client.count(name, count_filter=chosen, exact=True)).count
             await client.delete(name, points_selector=models.FilterSelector(filter=chosen))
         return removed
 
-    def _name(self, collection: str) -> str:
-        # Vectors of different embedders cannot be compared, nor do they have one size.
-        return f"{_PREFIX}{safe_name(check_collection(collection))}_{self._embedder_name}"
+    def _vector_name(self, collection: str, vector: list[float]) -> str:
+        # Vectors of different embedders cannot be compared.
+        return f"{_name(collection)}.{self._embedder_name}.{len(vector)}"
 
-    def _using(self, vector: list[float]) -> str:
-        return f"v{len(vector)}"
-
-    def _id(self, collection: str, key: str) -> str:
+    def _id(self, key: str) -> str:
         return str(uuid.uuid5(_SPACE, f"{self._tenant}\0{key}"))
+
+
+def _name(collection: str) -> str:
+    return _PREFIX + safe_name(collection)
+
+
+async def _names(client: Any, collection: str | None) -> list[str]:
+    # Entries lie in a collection without vectors; beside it stands one for each embedder.
+    listed = await client.get_collections()
+    names = [item.name for item in listed.collections]
+    if collection is None:
+        return [name for name in names if name.startswith(_PREFIX)]
+    own = _name(collection)
+    return [name for name in names if name == own or name.startswith(f"{own}.")]
+
+
+async def _create(client: Any, name: str, vectors: Any) -> None:
+    if await client.collection_exists(name):
+        return
+    try:
+        await client.create_collection(name, vectors_config=vectors)
+    except Exception:
+        if not await client.collection_exists(name):  # else another process was faster
+            raise
 
 
 def _read_embedder(embedder: Any) -> tuple[Callable[[str], Any] | None, str]:
     if embedder is None:
-        return None, "exact"
+        return None, "none"
     if embedder == "openai":
         from ..providers.openai import OpenAIProvider
 
@@ -292,12 +291,8 @@ def _read_embedder(embedder: Any) -> tuple[Callable[[str], Any] | None, str]:
     return embedder, safe_name(f"f{name}")[-24:]
 
 
-def _is_text(value: bytes) -> bool:
-    return value[:1] == b"{"
-
-
 def _value(payload: Any) -> bytes | None:
-    if not isinstance(payload, dict) or not isinstance(payload.get("value"), str):
+    try:
+        return base64.b64decode(payload["value"], validate=True)
+    except (KeyError, TypeError, ValueError):
         return None
-    value: str = payload["value"]
-    return value.encode("utf-8", "surrogateescape") if payload.get("text") else bytes.fromhex(value)

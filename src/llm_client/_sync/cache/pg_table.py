@@ -113,13 +113,11 @@ def _query(text: str, collection: str, named: bool) -> Any:
     from psycopg import sql
 
     name = collection if named else safe_name(collection)
-    return sql.SQL(text).format(sql.Identifier(_PREFIX + name))  # type: ignore[arg-type]  # our own constants
+    return sql.SQL(text).format(sql.Identifier(_PREFIX + name))
 
 
 def _index_query(text: str, name: str) -> Any:
     from psycopg import sql
 
     # "i" in front, and not a suffix behind: a name of full length has no room for one.
-    return sql.SQL(text).format(  # type: ignore[arg-type]
-        index=sql.Identifier(f"i{name}_at"[:63]), table=sql.Identifier(_PREFIX + name)
-    )
+    return sql.SQL(text).format(index=sql.Identifier(f"i{name}_at"[:63]), table=sql.Identifier(_PREFIX + name))

@@ -47,9 +47,7 @@ class CachedProvider(BaseProvider):
             check_collection(cache_collection)
         return self._cache.warm(cache_collection)
 
-    def _question(
-        self, request: CompletionRequest, body: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> Question:
+    def _question(self, request: CompletionRequest, body: Mapping[str, Any], headers: Mapping[str, str]) -> Question:
         key = request_key(self._dialect.NAME, self._endpoint.base_url, body, headers)
         return Question(key, partial(self._take_apart, request, headers))
 
