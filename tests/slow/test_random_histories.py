@@ -47,7 +47,7 @@ def carry_out(run: Run, asked: Any) -> None:
         return
 
 
-TOOLS = tools()
+TOOLS = llm_client.sync.ToolRegistry(tools())
 
 
 def walk(first: int, count: int) -> tuple[int, int, list[str]]:

@@ -35,6 +35,7 @@ class InProcessServer:
     def serve(self, provider: Any) -> Any:
         """Make a blocking provider talk to this server; returns the provider."""
         provider._exchange._transport = self
+        provider._exchange.limiter = None  # no clock may decide what happens
         return provider
 
     def send(self, request: HttpRequest) -> HttpResponse:

@@ -113,7 +113,7 @@ class Answers:
         kind = rng.random()
         reply = self._reply(request)
         if kind < 0.06:
-            return Failure(rng.choice((429, 500)))
+            return Failure(rng.choice((404, 500)))
         if kind < 0.16:
             return Interruption("hang_up", after_events=rng.randrange(1, 8), reply=reply)
         return reply
@@ -286,10 +286,12 @@ def _wrong_with(
     reserve = conversation.reserve_tokens if reserve_tokens is None else reserve_tokens
     limit = min(limits)
     limit -= reserve if reserve < limit else limit // 2
+    units = [message for message in window if message.role is not Role.SYSTEM]
+    if len(units) < 2 or limit > 100_000:  # the question alone may be too long; and nobody says so much here
+        return
     counter = counter_for(model)
     tokens = counter.base + sum(counter.count(message) for message in window) + count_schemas(model, tools)
-    units = [message for message in window if message.role is not Role.SYSTEM]
-    if tokens > limit and len(units) > 1:
+    if tokens > limit:
         yield f"{tokens} tokens of {limit}, and yet more than the question is in the window {window!r}"
 
 

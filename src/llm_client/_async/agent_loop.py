@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from .._core.agent import AgentRun
+from .._core.agent import AgentRun, check_completion, reserve_of
 from .._core.compaction import apply_summary, plan_compaction
 from .._core.events import StreamEvent, StreamEventType
 from .._core.log import logger
@@ -85,7 +85,7 @@ class AgentLoop:
         request = self._request()
         if not streaming:
             result = await seam.check_provider(self._provider.complete(**request), self._provider)
-            yield StreamEvent(StreamEventType.DONE, result)
+            yield StreamEvent(StreamEventType.DONE, check_completion(result, "complete()"))
             return
         run = self._run
         last: CompletionResult | None = None
@@ -96,7 +96,7 @@ class AgentLoop:
                 if kind is StreamEventType.TOKEN:
                     run.heard(event.data)
                 elif kind is StreamEventType.DONE:
-                    last = event.data
+                    last = check_completion(event.data, "the DONE event of stream()")
                     break
                 elif kind is StreamEventType.ERROR:
                     last = run.broken_off(event.data["status"], event.data["error"])
@@ -127,7 +127,7 @@ class AgentLoop:
         return {
             "model": profile_of(self._provider),
             "max_tokens": config.max_tokens,
-            "reserve_tokens": max(config.reserve_tokens, conversation.reserve_tokens),
+            "reserve_tokens": reserve_of(config, conversation),
             "tools": tools,
         }
 

@@ -10,20 +10,20 @@ from typing import Any
 from .._core.cache_answers import as_events, as_hit, as_shared, shared_event
 from .._core.cache_entry import Entry, decode_entry, encode_entry, is_worth_keeping
 from .._core.cache_key import Question
+from .._core.cache_names import DEFAULT_COLLECTION
 from .._core.cache_options import CacheCall, CacheSettings
 from .._core.cache_stats import CacheStats
 from .._core.events import StreamEvent, StreamEventType
-from .._core.log import logger
 from .._core.results import CompletionResult
 from .._core.retry import is_retryable
 from .._core.structured import OutputForm
 from .._seam import _async as seam
 from .._seam.tally import Tally
-from .cache.base import BaseCache
 from .cache.opening import open_cache
+from .guarded_cache import GuardedCache
+from .leasing import under_lease
 from .shared_stream import SharedStream, find_stream
 
-_log = logger("cache")
 _INTERRUPTED = {
     "status": 503,
     "error": "the stream was interrupted: the equal call that it shared was stopped",
@@ -48,14 +48,9 @@ class Caching:
         self.backend: Any = open_cache(settings)
         self.collection = settings.collection
         self._owned = isinstance(settings.backend, str)
-        if self.backend is not None:
-            for name in ("get", "set"):
-                seam.check_face(getattr(self.backend, name), f"{name}() of the cache")
         self._scope = (*scope, getattr(self.backend, "identity", None) or id(self.backend))
-        find = getattr(type(self.backend), "find", BaseCache.find)
-        self._finds_similar = find is not BaseCache.find
         self._tally = Tally(("hits", "misses", "coalesced", "errors", "saved_cost"))
-        self._failing: dict[str, bool] = {}
+        self.store = GuardedCache(self.backend, self._tally)
 
     def stats(self) -> CacheStats:
         """What the cache has done so far."""
@@ -65,15 +60,7 @@ class Caching:
 
     async def warm(self, collection: str | None) -> int:
         """Have the cache bring entries to where they are found fastest; a cache that cannot, or fails, brings none."""
-        warm = getattr(self.backend, "warm", None)
-        if warm is None:
-            return 0
-        try:
-            warmed: int = await warm(collection or self.collection or "default")
-        except Exception as error:
-            self._failed("be warmed", error)
-            return 0
-        return warmed
+        return await self.store.warm(collection or self.collection or DEFAULT_COLLECTION)
 
     async def close(self) -> None:
         """Close the cache if the provider made it; one that was passed in may serve others."""
@@ -114,12 +101,22 @@ class Caching:
     async def _lead(
         self, call: CacheCall, question: Question, form: OutputForm, fetch: Callable[[], Any]
     ) -> tuple[CompletionResult, bytes | None]:
+        if call.reads and self.store.leases:
+            find = partial(self._find_for_all, call, question, form)
+            ask = partial(self._ask, call, question, fetch)
+            return await under_lease(self.backend, call.collection, question.key, find, ask)  # type: ignore[no-any-return]
         if call.reads:
             # An equal call may have ended between this caller's look into the cache and its own.
-            found = await self._find(call, question, form, exact=True)
+            found = await self._find_for_all(call, question, form)
             if found is not None:
-                return self._count_hit(found[0], found[1]), found[2]
+                return found
         return await self._ask(call, question, fetch)
+
+    async def _find_for_all(
+        self, call: CacheCall, question: Question, form: OutputForm
+    ) -> tuple[CompletionResult, bytes] | None:
+        found = await self._find(call, question, form, exact=True)
+        return None if found is None else (self._count_hit(found[0], found[1]), found[2])
 
     async def _ask(
         self, call: CacheCall, question: Question, fetch: Callable[[], Any]
@@ -210,21 +207,12 @@ class Caching:
     async def _find(
         self, call: CacheCall, question: Question, form: OutputForm, *, exact: bool = False
     ) -> tuple[CompletionResult, Entry, bytes] | None:
-        if self.backend is None:
-            return None
-        similarity = 1.0 if self._finds_similar else None
-        try:
-            data = await self.backend.get(call.collection, question.key)
-            if data is None and self._finds_similar and not exact:
-                apart = question.take_apart()
-                found = None if apart is None else await self.backend.find(call.collection, apart)
-                if found is not None:
-                    data, similarity = found
-        except Exception as error:
-            self._failed("be read", error)
-            return None
-        if self._failing:
-            self._works("be read")
+        similarity = 1.0 if self.store.finds_similar else None
+        data = await self.store.get(call.collection, question.key)
+        if data is None and self.store.finds_similar and not exact:
+            found = await self.store.find(call.collection, question)
+            if found is not None:
+                data, similarity = found
         entry = None if data is None else decode_entry(data)
         if data is None or entry is None:
             return None
@@ -232,44 +220,8 @@ class Caching:
         return None if hit is None else (hit, entry, data)
 
     async def _store(self, call: CacheCall, question: Question, data: bytes | None) -> None:
-        if self.backend is None or data is None or not call.writes:
-            return
-        try:
-            apart = question.take_apart() if self._finds_similar else None
-            if apart is None:
-                await self.backend.set(call.collection, question.key, data)
-            else:
-                await self.backend.keep(call.collection, question.key, data, apart)
-        except Exception as error:
-            self._failed("be written", error)
-            return
-        if self._failing:
-            self._works("be written")
-
-    async def get_value(self, collection: str, key: str) -> bytes | None:
-        """What is stored under a key of another kind; None also where the cache fails."""
-        if self.backend is None:
-            return None
-        try:
-            data: bytes | None = await self.backend.get(collection, key)
-        except Exception as error:
-            self._failed("be read", error)
-            return None
-        if self._failing:
-            self._works("be read")
-        return data
-
-    async def set_value(self, collection: str, key: str, value: bytes) -> None:
-        """Store a value of another kind; a cache that fails stores nothing."""
-        if self.backend is None:
-            return
-        try:
-            await self.backend.set(collection, key, value)
-        except Exception as error:
-            self._failed("be written", error)
-            return
-        if self._failing:
-            self._works("be written")
+        if data is not None and call.writes:
+            await self.store.keep(call.collection, question, data)
 
     def count(self, **amounts: float) -> None:
         """Add to the counts of `stats`."""
@@ -278,16 +230,6 @@ class Caching:
     def _count_hit(self, hit: CompletionResult, entry: Entry) -> CompletionResult:
         self._tally.add(hits=1, saved_cost=entry.cost)
         return hit
-
-    def _failed(self, what: str, error: Exception) -> None:
-        self._tally.add(errors=1)
-        if not self._failing.get(what):
-            self._failing[what] = True
-            _log.warning("the cache could not %s; calls go on without it: %s: %s", what, type(error).__name__, error)
-
-    def _works(self, what: str) -> None:
-        if self._failing.pop(what, False):
-            _log.info("the cache can %s again", what)
 
 
 def _cost(result: CompletionResult) -> float:

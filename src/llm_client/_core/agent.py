@@ -372,3 +372,26 @@ class AgentRun:
         if self.status == "error":
             return StreamEvent(StreamEventType.ERROR, {"status": self.error_status, "error": self.error})
         return StreamEvent(StreamEventType.DONE, self.result())
+
+
+def reserve_of(config: AgentConfig, conversation: Conversation) -> int:
+    """Tokens kept free for the answer: what config and conversation ask for, but of a small window never over half.
+
+    Args:
+        config: The agent's, whose default is made for the windows of models.
+        conversation: May have a window of its own.
+    """
+    limits = [limit for limit in (config.max_tokens, conversation.max_tokens) if limit is not None]
+    reserve = min([config.reserve_tokens, *(limit // 2 for limit in limits)])
+    return max(reserve, conversation.reserve_tokens)
+
+
+def check_completion(value: Any, source: str) -> CompletionResult:
+    """What a provider gave, if it is a completion.
+
+    Raises:
+        TypeError: It is something else, as a custom provider may give.
+    """
+    if not isinstance(value, CompletionResult):
+        raise TypeError(f"a provider's {source} gives a CompletionResult, got {type(value).__name__}: {value!r:.80}")
+    return value

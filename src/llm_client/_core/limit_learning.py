@@ -7,7 +7,7 @@ that announces nothing is watched: what it let through in the window before it r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,7 @@ _LEAST_STEP, _LARGEST_STEP, _STEP_GROWTH = 1 / 300, 1 / 20, 1.5
 _CLEAN_WINDOWS, _CLEAN_REQUESTS, _RAISE, _LOWER = 5, 1000, 1.05, 0.95
 _MEMORY = 0.1
 _ON_THE_WAY = 1 / 50
+_HASTE = 1.2
 _LARGE, _WITH_PICTURES = 50_000, 8000.0
 
 
@@ -105,6 +106,8 @@ class Limits(Turns):
         self.expected_output = 0.0
         self._in_flight = [0.0] * 4
         self._landed = [0.0] * 4  # all that ever was in flight and is no more
+        self._answered = [Window(None, length), Window(None, length)]  # requests and tokens, when the answer came
+        self._last_refusal = -math.inf
         self._refused_at = -math.inf  # turns before this belong to a wave of refusals that was looked at
         self._round: tuple[float, float, tuple[int, ...]] | None = None  # window's start, its end, dimensions
         self._before: list[float | None] = [None] * 4
@@ -130,6 +133,15 @@ class Limits(Turns):
         with self.lock:
             self._update(now)
             return max(0.0, self.hold - now)
+
+    def gap(self, amounts: Sequence[float]) -> float:
+        # Those who had to wait go at a little more than the limit's own pace. All at once, as room comes back from a
+        # burst before, they would arrive in another order than the one that the server counted the burst in.
+        share = 0.0
+        for window, amount in zip(self.windows, amounts, strict=True):
+            if window.limit is not None and amount > share * window.limit:
+                share = amount / window.limit
+        return share * self.length / _HASTE
 
     def forget_waiters(self) -> None:
         super().forget_waiters()
@@ -176,6 +188,10 @@ class Limits(Turns):
             self._refused(outcome, asked)
         elif 200 <= outcome.status < 300:
             self._passed(outcome)
+            if not announced:
+                for window, amount in zip(self._answered, outcome.turn.amounts, strict=False):
+                    window.expire(outcome.now - self.length)
+                    window.take(amount, outcome.now)
         self._recount(outcome.now)
 
     def _date(self, outcome: Outcome) -> None:
@@ -239,6 +255,7 @@ class Limits(Turns):
     def _refused(self, outcome: Outcome, asked: float | None) -> None:
         if not outcome.about:
             return
+        self._last_refusal = outcome.now
         about = self._unknown(outcome.about)
         first = outcome.turn.at > self._refused_at
         if asked is None and (first or self._probing):
@@ -253,9 +270,22 @@ class Limits(Turns):
 
     def _unknown(self, about: tuple[int, ...]) -> tuple[int, ...]:
         """The dimensions whose limits a refusal helps to find: none where the server announces what it refuses for."""
-        if about is UNSAID and any(limit is not None for limit in self.announced):
-            return ()
+        if about is UNSAID:
+            if any(limit is not None for limit in self.announced):
+                return ()
+            about = (self._suspect(),)
         return tuple(dimension for dimension in about if self.announced[dimension] is None)
+
+    def _suspect(self) -> int:
+        """Which limit it is that a server keeps to itself: that of requests, until it refuses with room for more."""
+        found, requests = self.found[REQUESTS], self.windows[REQUESTS]
+        if self.found[TOKENS] is not None:
+            return TOKENS
+        if found is not None and requests.total - self._in_flight[REQUESTS] < found * _LOWER:
+            self.found[REQUESTS] = None
+            self._apply(REQUESTS)
+            return TOKENS
+        return REQUESTS
 
     def _probe(self, outcome: Outcome) -> None:
         """Nobody says how long to wait: let one go after the other until one gets through."""
@@ -269,7 +299,8 @@ class Limits(Turns):
         turn = outcome.turn
         if self._probing and turn.at > self._refused_at:
             # The window has moved on just now: what it let through before is its limit.
-            self._round = (turn.at - self.length, turn.at - self.length / 1000, self._unknown(self._probing))
+            start = self._last_refusal - self.length
+            self._round = (start, outcome.now, self._unknown(self._probing))
             self._probing = ()
             self.spacing = self.hold = 0.0
             self._moved = True
@@ -309,10 +340,13 @@ class Limits(Turns):
             self._apply(dimension)
 
     def _through(self, dimension: int, start: float, end: float) -> float:
-        """What the server let through in a window; what is in flight, nobody knows yet."""
-        window = self.windows[dimension]
-        taken = sum(amount for slot_end, amount in window.slots if start < slot_end - window.slot / 2 <= end)
-        return taken - self._in_flight[dimension]
+        """What the server let through in a window.
+
+        Counted when the answers came: a refusal comes as they do, so what is on the way matters as little as a program
+        that was too busy to send when it meant to.
+        """
+        window = self._answered[dimension]
+        return sum(amount for slot_end, amount in window.slots if start < slot_end - window.slot / 2 <= end)
 
 
 _living: WeakSet[Limits] = WeakSet()

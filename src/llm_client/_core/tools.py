@@ -174,7 +174,10 @@ def as_tool_list(tools: Iterable[Tool | Callable[..., Any]] | None) -> list[Tool
     positions: dict[str, int] = {}
     for position, item in enumerate(tools):
         if not callable(item):
-            raise TypeError(f"tools[{position}] must be a Tool or something that can be called, got {_described(item)}")
+            hint = "; agent.as_tool(name, description) makes a tool of an agent" if hasattr(item, "as_tool") else ""
+            raise TypeError(
+                f"tools[{position}] must be a Tool or something that can be called, got {_described(item)}{hint}"
+            )
         try:
             made = tool_from_function(item)
             made.check()

@@ -76,6 +76,8 @@ class Turns:
         self._ahead: list[Meter] | None = None
         self._last = 0.0  # the latest turn that was settled
         self._last_ahead = 0.0
+        self._settled_free = 0.0  # the next waiter's turn is not before this time
+        self._free = 0.0
         self._stale = False  # turns may be too late, or too early, which is found out when they come
         self._moved = False  # they are known to be wrong
         self._worked_out = 0.0
@@ -153,6 +155,10 @@ class Turns:
             self._give(turn)
         self._stale = True
 
+    def gap(self, amounts: Sequence[float]) -> float:
+        """Seconds that the next waiter keeps behind one with these amounts; for a subclass."""
+        return 0.0
+
     def on_settled(self, turn: Turn) -> None:
         """A turn has come; for a subclass."""
 
@@ -198,6 +204,8 @@ class Turns:
     def _settle(self, turn: Turn) -> None:
         turn.taken = True
         self._last = turn.at
+        if self.pending:
+            self._settled_free = turn.at + self.gap(turn.amounts)
         for meter, amount in zip(self.meters, turn.amounts, strict=True):
             if amount:
                 meter.take(amount, turn.at)
@@ -214,11 +222,12 @@ class Turns:
     def _start_ahead(self) -> None:
         self._ahead = [meter.copy() for meter in self.meters]
         self._last_ahead = self._last
+        self._free = self._settled_free
 
     def _place(self, turn: Turn, now: float) -> None:
         ahead = self._ahead
         assert ahead is not None
-        turn.at = self._earliest(ahead, turn.amounts, max(now, self._last_ahead + self.spacing, self.hold))
+        turn.at = self._earliest(ahead, turn.amounts, max(now, self._last_ahead + self.spacing, self.hold, self._free))
         self._take_ahead(turn)
 
     def _take_ahead(self, turn: Turn) -> None:
@@ -228,6 +237,7 @@ class Turns:
             if amount:
                 meter.take(amount, turn.at)
         self._last_ahead = turn.at
+        self._free = turn.at + self.gap(turn.amounts)
 
     @staticmethod
     def _earliest(meters: Sequence[Meter], amounts: Sequence[float], start: float) -> float:

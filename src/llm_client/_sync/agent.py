@@ -92,6 +92,9 @@ class Agent:
             "on_tool_result": on_tool_result,
             "on_turn_end": on_turn_end,
         }
+        for name, hook in self._hooks.items():
+            if hook is not None and not callable(hook):
+                raise TypeError(f"{name} is a function, got {type(hook).__name__}")
         # Taken by a run and put back by it: taking from a list is atomic, and putting back never waits.
         self._idle = [True]
 

@@ -23,6 +23,7 @@ from .._seam import _sync as seam
 from .._seam.tally import Tally
 from .cache.base import BaseCache
 from .cache.opening import open_cache
+from .leasing import under_lease
 from .shared_stream import SharedStream, find_stream
 
 _log = logger("cache")
@@ -116,12 +117,22 @@ class Caching:
     def _lead(
         self, call: CacheCall, question: Question, form: OutputForm, fetch: Callable[[], Any]
     ) -> tuple[CompletionResult, bytes | None]:
+        if call.reads and hasattr(self.backend, "acquire"):
+            find = partial(self._find_for_all, call, question, form)
+            ask = partial(self._ask, call, question, fetch)
+            return under_lease(self.backend, call.collection, question.key, find, ask)  # type: ignore[no-any-return]
         if call.reads:
             # An equal call may have ended between this caller's look into the cache and its own.
-            found = self._find(call, question, form, exact=True)
+            found = self._find_for_all(call, question, form)
             if found is not None:
-                return self._count_hit(found[0], found[1]), found[2]
+                return found
         return self._ask(call, question, fetch)
+
+    def _find_for_all(
+        self, call: CacheCall, question: Question, form: OutputForm
+    ) -> tuple[CompletionResult, bytes] | None:
+        found = self._find(call, question, form, exact=True)
+        return None if found is None else (self._count_hit(found[0], found[1]), found[2])
 
     def _ask(
         self, call: CacheCall, question: Question, fetch: Callable[[], Any]

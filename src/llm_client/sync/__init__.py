@@ -8,6 +8,7 @@ from .._names import MODULES as _MODULES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    __version__: str
     from .._core.agent import (
         AgentConfig as AgentConfig,
     )
@@ -202,6 +203,8 @@ if not TYPE_CHECKING:  # else a type checker would accept every misspelt name
             return value
         if name in _MODULES:
             return import_module(f"{__name__}.{name}")
+        if name == "__version__":
+            return import_module("llm_client._core.version").VERSION
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

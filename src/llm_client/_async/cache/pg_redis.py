@@ -20,6 +20,8 @@ from .pg_table import PgTables
 _WARMED = 1000
 _BATCH = 500
 _MOST_STALE = 10_000
+_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 
 class HybridRedisPostgreSQLCache(BaseCache):
@@ -164,6 +166,46 @@ class HybridRedisPostgreSQLCache(BaseCache):
             await pipeline.execute()
         return warmed
 
+    async def acquire(self, collection: str, key: str, token: str, seconds: float) -> bool:
+        """Take the lease on a question that is about to be asked; without Redis everybody has it.
+
+        Args:
+            collection: As in `get`.
+            key: As in `get`.
+            token: Who takes it.
+            seconds: How long it lasts unless it is renewed.
+
+        Returns:
+            Whether it was taken; else another process has it.
+        """
+        if not self._redis.is_up():
+            return True
+        client: Any = self._clients.get()
+        try:
+            taken = await client.set(_lease(collection, key), token, nx=True, px=round(seconds * 1000))
+        except Exception as error:
+            self._redis.failed(error)
+            return True
+        self._redis.worked()
+        return bool(taken)
+
+    async def renew(self, collection: str, key: str, token: str, seconds: float) -> None:
+        """Make a lease last longer, where this token still has it."""
+        await self._change_lease(_RENEW, collection, key, token, round(seconds * 1000))
+
+    async def release(self, collection: str, key: str, token: str) -> None:
+        """Give a lease back, where this token still has it."""
+        await self._change_lease(_RELEASE, collection, key, token, 0)
+
+    async def _change_lease(self, script: str, collection: str, key: str, token: str, milliseconds: int) -> None:
+        if not self._redis.is_up():
+            return
+        client: Any = self._clients.get()
+        try:
+            await client.eval(script, 1, _lease(collection, key), token, milliseconds)
+        except Exception as error:
+            self._redis.failed(error)
+
     async def close(self) -> None:
         """Close the connections of the current loop or process; a closed cache that is used opens new ones."""
         await self._tables.close()
@@ -205,6 +247,10 @@ class HybridRedisPostgreSQLCache(BaseCache):
             if oldest is not None:
                 self._stale.pop(oldest, None)
         self._stale[name] = None
+
+
+def _lease(collection: str, key: str) -> str:
+    return f"llm_lease:{safe_name(collection)}:{safe_key(key)}"
 
 
 def _place(collection: str, key: str) -> str:

@@ -99,7 +99,9 @@ class _Rules:
             ValueError: The caller wants to hear of it that way.
         """
         if self._request.unsupported == "raise":
-            raise ValueError(f'{why}; leave {parameter} out, or pass unsupported="drop" to have that done for you')
+            # The notes end with what was done; here nothing was.
+            fact = why.rsplit(":", 1)[0]
+            raise ValueError(f'{fact}; leave {parameter} out, or pass unsupported="drop" to have that done for you')
         self._changes[parameter] = value
         self._notes.append(Note(parameter, why))
 

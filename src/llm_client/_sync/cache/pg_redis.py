@@ -22,6 +22,8 @@ from .pg_table import PgTables
 _WARMED = 1000
 _BATCH = 500
 _MOST_STALE = 10_000
+_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 
 class HybridRedisPostgreSQLCache(BaseCache):
@@ -166,6 +168,46 @@ class HybridRedisPostgreSQLCache(BaseCache):
             pipeline.execute()
         return warmed
 
+    def acquire(self, collection: str, key: str, token: str, seconds: float) -> bool:
+        """Take the lease on a question that is about to be asked; without Redis everybody has it.
+
+        Args:
+            collection: As in `get`.
+            key: As in `get`.
+            token: Who takes it.
+            seconds: How long it lasts unless it is renewed.
+
+        Returns:
+            Whether it was taken; else another process has it.
+        """
+        if not self._redis.is_up():
+            return True
+        client: Any = self._clients.get()
+        try:
+            taken = client.set(_lease(collection, key), token, nx=True, px=round(seconds * 1000))
+        except Exception as error:
+            self._redis.failed(error)
+            return True
+        self._redis.worked()
+        return bool(taken)
+
+    def renew(self, collection: str, key: str, token: str, seconds: float) -> None:
+        """Make a lease last longer, where this token still has it."""
+        self._change_lease(_RENEW, collection, key, token, round(seconds * 1000))
+
+    def release(self, collection: str, key: str, token: str) -> None:
+        """Give a lease back, where this token still has it."""
+        self._change_lease(_RELEASE, collection, key, token, 0)
+
+    def _change_lease(self, script: str, collection: str, key: str, token: str, milliseconds: int) -> None:
+        if not self._redis.is_up():
+            return
+        client: Any = self._clients.get()
+        try:
+            client.eval(script, 1, _lease(collection, key), token, milliseconds)
+        except Exception as error:
+            self._redis.failed(error)
+
     def close(self) -> None:
         """Close the connections of the current loop or process; a closed cache that is used opens new ones."""
         self._tables.close()
@@ -207,6 +249,10 @@ class HybridRedisPostgreSQLCache(BaseCache):
             if oldest is not None:
                 self._stale.pop(oldest, None)
         self._stale[name] = None
+
+
+def _lease(collection: str, key: str) -> str:
+    return f"llm_lease:{safe_name(collection)}:{safe_key(key)}"
 
 
 def _place(collection: str, key: str) -> str:
