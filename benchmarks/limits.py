@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import subprocess
 import sys
 import threading
@@ -30,7 +29,6 @@ import llm_client  # noqa: E402
 import llm_client.sync  # noqa: E402
 from llm_client.testing import FakeAPI  # noqa: E402
 from support.hidden_limits import HiddenLimits, Kind  # noqa: E402
-from support.servers import start_redis  # noqa: E402
 
 VOID_ABOVE = 0.7
 LATENCY = 0.01
@@ -41,7 +39,7 @@ class Case:
     """One row.
 
     Args:
-        crowd: "tasks", "threads" or "processes".
+        crowd: "tasks" (200) or "threads" (64).
         kind: How the server counts.
         headers: Whether it announces its limits.
         retry_after: Whether its refusals say how long to wait.
@@ -57,7 +55,7 @@ class Case:
 
 CASES = [
     Case(crowd, kind, headers, retry_after)
-    for crowd in ("tasks", "threads", "processes")
+    for crowd in ("tasks", "threads")
     for kind in ("sliding", "fixed")
     for headers, retry_after in ((True, True), (False, True), (False, False))
 ] + [Case("tasks", "sliding", headers, True, tokens=True) for headers in (True, False)]
@@ -79,9 +77,7 @@ def limits_of(case: Case, options: argparse.Namespace) -> HiddenLimits:
     tokens = requests * 40 if case.tokens else None  # a question of the crowd has 8 to 100 tokens
     if case.tokens:
         requests *= 4
-    return HiddenLimits(
-        case.kind, requests, tokens, options.window, headers=case.headers, retry_after=case.retry_after
-    )
+    return HiddenLimits(case.kind, requests, tokens, options.window, headers=case.headers, retry_after=case.retry_after)
 
 
 @contextmanager
@@ -172,38 +168,16 @@ def crowd_of_threads(
     return (found[0] if found else None), max(longest)
 
 
-def worker(url: str, case: Case, options: argparse.Namespace, redis: str, start: float, results: Any) -> None:
-    """One of several processes."""
-    limiter = llm_client.Limiter(window=options.window, redis_url=redis)
-    time.sleep(max(0.0, start - time.time()))
-    results.put(asyncio.run(crowd_of_tasks(url, case, 50, options.windows * options.window, limiter)))
-
-
-def run(case: Case, options: argparse.Namespace, redis: str) -> dict[str, Any]:
+def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     """One row's figures."""
     seconds = options.windows * options.window
     with server(case, options) as (url, stop):
         if case.crowd == "tasks":
             limiter = llm_client.Limiter(window=options.window)
             found, longest = asyncio.run(crowd_of_tasks(url, case, 200, seconds, limiter))
-        elif case.crowd == "threads":
+        else:
             blocking = llm_client.sync.Limiter(window=options.window)
             found, longest = crowd_of_threads(url, case, 64, seconds, blocking)
-        else:
-            context = multiprocessing.get_context("spawn")
-            results = context.Queue()
-            start = time.time() + 4.0
-            crew = [
-                context.Process(target=worker, args=(url, case, options, redis, start, results)) for _ in range(8)
-            ]
-            for process in crew:
-                process.start()
-            answers = [results.get() for _ in crew]
-            for process in crew:
-                process.join()
-            known = [answer[0] for answer in answers if answer[0] is not None]
-            found = min(known) if known else None
-            longest = max(answer[1] for answer in answers)
         seen = stop()
     return figures(case, options, seen, found, longest)
 
@@ -233,7 +207,7 @@ def figures(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=200.0, help="what the server allows, requests a second")
+    parser.add_argument("--rate", type=float, default=300.0, help="what the server allows, requests a second")
     parser.add_argument("--window", type=float, default=3.0, help="seconds that stand for a minute")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose description contains this")
@@ -242,38 +216,28 @@ def main() -> None:
     if options.serve:
         serve(options)
         return
-    print(f"One minute = {options.window:g} s, {options.windows} windows, {options.rate:g} requests a second allowed.\n")
+    print(
+        f"One minute = {options.window:g} s, {options.windows} windows, {options.rate:g} requests a second allowed.\n"
+    )
     print(
         "| crowd | server | tells | used of what is allowed | 429 in all | 429 later | found after (s) "
         "| before retry-after | longest wait (s) | server's CPU |"
     )
     print("|---|---|---|---:|---:|---:|---:|---:|---:|---:|")
-    with start_redis() as redis:
-        for case in CASES:
-            tells = "headers" if case.headers else "retry-after" if case.retry_after else "nothing"
-            limited = "tokens" if case.tokens else "requests"
-            name = f"| {case.crowd} | {case.kind}, {limited} | {tells} |"
-            if options.only not in name:
-                continue
-            with subprocess_free(redis):
-                row = run(case, options, redis)
-            found = "-" if row["found"] is None else f"{row['found']:.2f}"
-            void = " (void)" if row["cpu"] > VOID_ABOVE else ""
-            print(
-                f"{name} {row['share']:.1%} | {row['refused']:.2%} | {row['later']:.2%} | {found} "
-                f"| {row['too_early']} | {row['longest']:.2f} | {row['cpu']:.0%}{void} |",
-                flush=True,
-            )
-
-
-@contextmanager
-def subprocess_free(redis: str) -> Iterator[None]:
-    """Forget between two rows what workers shared."""
-    import redis as client_of
-
-    with client_of.from_url(redis) as client:
-        client.flushall()
-        yield
+    for case in CASES:
+        tells = "headers" if case.headers else "retry-after" if case.retry_after else "nothing"
+        limited = "tokens" if case.tokens else "requests"
+        name = f"| {case.crowd} | {case.kind}, {limited} | {tells} |"
+        if options.only not in name:
+            continue
+        row = run(case, options)
+        found = "-" if row["found"] is None else f"{row['found']:.2f}"
+        void = " (void)" if row["cpu"] > VOID_ABOVE else ""
+        print(
+            f"{name} {row['share']:.1%} | {row['refused']:.2%} | {row['later']:.2%} | {found} "
+            f"| {row['too_early']} | {row['longest']:.2f} | {row['cpu']:.0%}{void} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ def _apply(path: str) -> bool:
     except (OSError, UnicodeDecodeError):  # not ours to read
         return False
     for name, value in values.items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+        try:
+            if value is not None:
+                os.environ.setdefault(name, value)
+        except ValueError:  # a NUL, or characters that the environment cannot hold
+            continue
     return True

@@ -144,7 +144,8 @@ async def test_calls_go_on_without_servers(
         )
         results = [await asked.complete("Hi", cache_response=True) for _ in range(4)]
         assert all(result.ok for result in results)
-        assert [result.cached for result in results] == [False] + [missing != "both"] * 3
+        # Without both, what PostgreSQL is still to be told is kept in memory, and found there.
+        assert [result.cached for result in results] == [False] + [True] * 3
         assert asked.cache_stats.errors == (2 if missing == "both" else 1)
         await asked.close()
         await cache.close()
@@ -157,8 +158,9 @@ async def test_servers_that_come_back_are_used_again(caplog: pytest.LogCaptureFi
     ports = free_port(), free_port()
     cache = cache_of(f"postgresql://test@127.0.0.1:{ports[0]}/postgres", f"redis://127.0.0.1:{ports[1]}/0", timeout=0.5)
     ask = partial(cache.get, "default", KEY)
-    await cache.set("default", KEY, b"lost")
-    assert await ask() is None
+    await cache.set("default", KEY, b"waits")
+    assert await ask() == b"waits"
+    assert await cache.get("default", KEY[::-1]) is None
     with caplog.at_level(logging.INFO, logger="llm_client.cache"), start_postgres(ports[0]):
         with start_redis(ports[1]):
 
@@ -173,6 +175,30 @@ async def test_servers_that_come_back_are_used_again(caplog: pytest.LogCaptureFi
             assert await ask() == b"newer"
     assert await ask() in (None, b"newer")
     await cache.close()
+
+
+async def test_answers_stored_during_an_outage_reach_postgres_when_it_is_back() -> None:
+    port = free_port()
+    with start_redis() as url:
+        cache = cache_of(f"postgresql://test@127.0.0.1:{port}/postgres", url, timeout=0.5)
+        client = seam.redis_from_url(url)
+        for number in range(5):
+            await cache.set("default", f"{number:064d}", b"%d" % number)
+        await client.flushall()
+        assert await cache.get("default", f"{3:064d}") == b"3"
+        with start_postgres(port) as dsn:
+
+            async def saved() -> int:
+                await cache.get("default", KEY)
+                return len(await other._tables.newest("default", 10))
+
+            other = cache_of(dsn, url)
+            await eventually(saved, 5)
+            await client.flushall()
+            assert await other.get("default", f"{4:064d}") == b"4"
+            await other.close()
+            await cache.close()
+        await client.aclose()
 
 
 async def test_what_redis_missed_is_not_read_from_it(redis_url: str, pg_dsn: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llm_client._core import jsons
 from llm_client._core.log import forget_warnings
 from llm_client._seam import _async as seam
 from llm_client.exceptions import AuthenticationError, ConfigurationError, ContextLengthError, RateLimitError
@@ -364,3 +365,82 @@ async def test_mistakes_raise_before_anything_is_sent(
 async def test_an_embedding_model_does_not_chat(api: FakeAPI) -> None:
     with pytest.raises(ValueError, match="embed"):
         await provider(api, model="text-embedding-3-small").complete("Hi")
+
+
+# ---------------------------------------------------------------- servers that are only nearly compatible
+
+
+def _chunks(*deltas: dict[str, Any]) -> bytes:
+    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    return b"".join(b"data: " + jsons.dumps(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+def _call(id: str, name: str, arguments: Any, **index: int) -> dict[str, Any]:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}, **index}
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"content": "Both.", "tool_calls": [_call("1", "f", '{"x":1}', index=0), _call("2", "g", "{}", index=1)]}],
+        [
+            {"content": "Both.", "reasoning_content": "Hm."},
+            {"tool_calls": [_call("1", "f", '{"x":1}', index=0)]},
+            {"tool_calls": [_call("2", "g", "{}", index=0)]},
+        ],
+        [{"content": "Both."}, {"tool_calls": [_call("1", "f", {"x": 1})]}, {"tool_calls": [_call("2", "g", {})]}],
+    ],
+    ids=["calls beside text", "all calls numbered 0", "no numbers, arguments as objects"],
+)
+async def test_no_call_of_a_nearly_compatible_server_is_lost(api: FakeAPI, deltas: list[dict[str, Any]]) -> None:
+    api.raw(200, {"content-type": "text/event-stream"}, _chunks(*deltas))
+    async for event in provider(api).stream("Go"):
+        last = event
+    assert last.data.content == "Both."
+    assert [(call.id, call.name, call.parse_arguments()) for call in last.data.tool_calls] == [
+        ("1", "f", {"x": 1}),
+        ("2", "g", {}),
+    ]
+
+
+async def test_what_was_spent_until_a_stream_broke_off_is_told(api: FakeAPI) -> None:
+    asked = face.AnthropicProvider(model="claude-haiku-4-5", base_url=api.anthropic_url, backoff=0.0)
+    api.hang_up(after_events=3, reply=Reply("word " * 20, usage=(5000, 100)))
+    events = [event async for event in asked.stream("Go")]
+    assert [event.type.value for event in events][-2:] == ["usage", "error"]
+    assert events[-2].data.input_tokens == 5000
+    api.hang_up(after_events=3, reply=Reply("word " * 20, usage=(5000, 100)))
+    agent = face.Agent(asked)
+    async for _ in agent.stream("Go"):
+        pass
+    api.hang_up(after_events=3, reply=Reply("word " * 20, usage=(5000, 100)))
+    result = await agent.run("Again", attempts=1)
+    assert result.status == "error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "Incorrect API key: sk-very-secret-key", "code": "invalid_api_key"}}',
+        b"sk-very-secret-key",
+    ],
+)
+async def test_errors_under_status_200_hide_the_key(api: FakeAPI, body: bytes) -> None:
+    api.raw(200, {"content-type": "application/json"}, body)
+    result = await provider(api, api_key="sk-very-secret-key").complete("Hi")
+    assert not result.ok
+    assert "secret" not in repr(result)
+
+
+async def test_a_retry_after_that_is_no_date_does_no_harm(api: FakeAPI) -> None:
+    api.fail(429, "slow down", headers={"retry-after": "Thu, 1 Jan 99999999999 00:00:00 GMT"})
+    api.reply("yes", times=2)
+    asked = provider(api)
+    assert (await asked.complete("Hi")).content == "yes"
+    assert (await asked.complete("Hi")).content == "yes"
+
+
+def test_credentials_in_the_address_are_not_shown() -> None:
+    made = face.OpenAIProvider(model=MODEL, base_url="http://user:pa55w0rd@127.0.0.1:9/v1")
+    assert repr(made) == f"OpenAIProvider(model='{MODEL}', base_url='http://127.0.0.1:9/v1')"

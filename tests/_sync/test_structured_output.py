@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from llm_client.testing import FakeAPI, Reply
 from support._sync import face
@@ -148,3 +148,30 @@ def test_a_type_that_strict_mode_cannot_express_says_which_path(api: FakeAPI) ->
 
 class WithFreeKeys(BaseModel):
     numbers: dict[str, int]
+
+
+class Careless(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _look_up(cls, value: str) -> str:
+        return {"known": "known"}[value]
+
+
+def test_a_validator_that_raises_anything_loses_no_answer(api: FakeAPI) -> None:
+    api.reply('{"name": "unknown"}')
+    result = provider(api).complete("Hi", response_format=Careless, output_retries=0)
+    assert (result.ok, result.content) == (False, '{"name": "unknown"}')
+    assert "KeyError" in result.error
+
+
+def test_an_agents_schema_binds_too(api: FakeAPI) -> None:
+    agent = face.Agent(provider(api), output_type={"type": "object", "properties": {"a": {"type": "integer"}}})
+    api.reply("no JSON")
+    api.reply('{"a": 1}')
+    assert (agent.run("Hi")).output == {"a": 1}
+    api.reply(Reply(refusal="I will not."))
+    refused = agent.run("Hi")
+    assert refused.status == "error"
+    assert "I will not." in refused.error

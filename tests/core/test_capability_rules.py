@@ -107,7 +107,6 @@ def test_tools_that_a_model_does_not_take() -> None:
         apply("o1-mini", CHAT, tools=[TOOL])
 
 
-
 def test_schemas_in_words_for_openais_older_models() -> None:
     wanted = ResponseFormat("json_schema", schema=SCHEMA)
     applied, notes = apply("gpt-3.5-turbo", CHAT, [Message.system("s"), Message.user("u")], response_format=wanted)

@@ -225,6 +225,27 @@ def test_nothing_is_fetched_on_a_running_event_loop(store: Server) -> None:
     assert tokenizer_for("gpt-5", "openai").exact
 
 
+def test_calls_and_windows_on_a_running_event_loop_fetch_nothing(store: Server) -> None:
+    import llm_client
+    from llm_client._core.conversation import Conversation
+    from llm_client.testing import FakeAPI
+
+    conversation = Conversation(max_tokens=200, messages=["hello world " * 20] * 20)
+
+    async def ask(url: str) -> bool:
+        provider = llm_client.OpenAIProvider(model="gpt-5.6-luna", base_url=url, api_key="k")
+        agent = llm_client.Agent(provider, conversation=conversation)
+        assert (await provider.complete("Hi")).ok
+        assert (await agent.run("Hi")).ok
+        await provider.close()
+        return ModelProfile.get("gpt-5.6-luna").tokenizer.exact
+
+    with FakeAPI() as api:
+        assert not asyncio.run(ask(api.openai_url))
+        assert len(api.last_request.body["messages"]) < 20  # the window had to count
+    assert store.asked == []
+
+
 def test_a_vocabulary_on_disk_is_read_on_a_running_event_loop(store: Server, tmp_path: Path) -> None:
     put(tmp_path / "cache" / "llm-client")
 

@@ -85,6 +85,6 @@ def test_no_sequence_leads_to_a_refusal() -> None:
             outcomes = pool.starmap(walk, jobs, chunksize=1)
     sequences, requests = (sum(counts) for counts in zip(*(outcome[:2] for outcome in outcomes), strict=True))
     wrong = [line for outcome in outcomes for line in outcome[2]]
-    print(f"\nseed {SEED}: {sequences} sequences, {requests} requests, {time.monotonic() - started:.0f} s")  # noqa: T201
+    print(f"\nseed {SEED}: {sequences} sequences, {requests} requests, {time.monotonic() - started:.0f} s")
     assert not wrong, "\n".join(wrong[:5])
     assert requests > SEQUENCES

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import Any, Literal
 
-from llm_client.testing import FakeAPI, Failure
+from llm_client.testing import Failure, FakeAPI
 
 Kind = Literal["sliding", "fixed"]
 

@@ -55,7 +55,8 @@ class InProcessServer:
         assert path.startswith("/"), request.url
         content = request.body or b""
         recorded = RecordedRequest(
-            self.count, 1, route(path), request.method, path, request.headers, decode_body(content), content, time.time()
+            self.count, 1, route(path), request.method, path, request.headers, decode_body(content), content,
+            time.time(),
         )  # fmt: skip
         headers: dict[str, str] = {}
         outgoing = self._answering.outgoing(recorded, self._service._decide(recorded, headers), headers)

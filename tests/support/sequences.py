@@ -25,7 +25,15 @@ from llm_client._core.truncation import STRATEGIES
 from llm_client.testing import Call, Failure, Interruption, Reply
 
 IMAGE = ImagePart(data="iVBORw0KGgo=", media_type="image/png")
-TEXTS = ("hello", "What is it?", "grüß dich", "日本語のテキスト", "one two three " * 12, "<|endoftext|>", "ends with space ")
+TEXTS = (
+    "hello",
+    "What is it?",
+    "grüß dich",
+    "日本語のテキスト",
+    "one two three " * 12,
+    "<|endoftext|>",
+    "ends with space ",
+)
 ODD_TEXTS = ("", " ", "\n\n")
 ENABLED = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 ADAPTIVE = {"thinking": {"type": "adaptive"}}
@@ -217,7 +225,9 @@ class Walk:
         elif kind == 5:
             conversation.add_tool_result(f"call_{rng.randrange(3)}", "out of the blue", "look")
         else:
-            calls = [ToolCall(f"call_{n}", rng.choice(("look", "get weather")), "{}") for n in range(rng.randrange(1, 4))]
+            calls = [
+                ToolCall(f"call_{n}", rng.choice(("look", "get weather")), "{}") for n in range(rng.randrange(1, 4))
+            ]
             conversation.add_assistant_with_tools(rng.choice((None, "Let me look.")), calls)
             # All of them answered, or some: whoever wrote this was interrupted.
             for call in rng.sample(calls, rng.randrange(len(calls) + 1)):

@@ -12,7 +12,7 @@ from .options import check_count, check_number
 from .results import CompletionResult
 from .structured import INVALID_OUTPUT, TEXT, OutputForm, ask_again, read_output
 from .tool_result import ToolResult
-from .usage import Usage
+from .usage import NO_USAGE, Usage
 
 AgentStatus = Literal["success", "max_turns", "error"]
 
@@ -60,6 +60,9 @@ class AgentConfig:
     cache_response: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("max_turns", "max_tool_calls_per_turn"):
+            if getattr(self, name) is None:
+                raise TypeError(f"{name} is a whole number, got None")
         for name in ("max_turns", "max_tool_calls_per_turn", "max_tokens", "max_parallel_tools", "max_tool_output"):
             check_count(name, getattr(self, name))
         check_number("tool_timeout", self.tool_timeout, low=0.0)
@@ -190,6 +193,8 @@ class AgentRun:
         self.output: Any = None
         self._form = form
         self._output_retries = output_retries
+        self._usage = NO_USAGE
+        self._failed: ToolResult | None = None
         self._pieces: list[str] = []
         self._completion: CompletionResult | None = None
         self._results: dict[int, ToolResult] = {}
@@ -208,6 +213,8 @@ class AgentRun:
     def begin_turn(self) -> StreamEvent:
         """A new turn; the event that says so."""
         self.turn += 1
+        self._usage = NO_USAGE
+        self._failed = None
         self._pieces = []
         self._completion = None
         self._results = {}
@@ -225,6 +232,10 @@ class AgentRun:
         """Tokens were spent on something other than a turn, such as a summary."""
         self._besides.append(usage)
 
+    def heard_usage(self, usage: Usage) -> None:
+        """The stream said what was spent; it counts even if the answer breaks off."""
+        self._usage = usage
+
     def broken_off(self, status: int, error: str) -> CompletionResult:
         """The answer's stream ended before its time: a failed completion with the text that had come.
 
@@ -232,7 +243,7 @@ class AgentRun:
             status: What the stream said, or a status of our own.
             error: What went wrong.
         """
-        return CompletionResult(content="".join(self._pieces), status=status, error=error)
+        return CompletionResult(content="".join(self._pieces), status=status, error=error, usage=self._usage)
 
     def answered(self, completion: CompletionResult) -> list[ToolCall]:
         """The model's answer came; returns the calls to execute, none where the run is over."""
@@ -264,6 +275,9 @@ class AgentRun:
 
     def _judge(self, completion: CompletionResult) -> None:
         parsed, problem = completion.parsed, None
+        if self._form.read is not None and completion.refusal is not None:
+            self.fail(200, f"the model refused: {completion.refusal}")
+            return
         if self._form.read is not None and parsed is None:
             parsed, problem = read_output(self._form, completion)
         if problem is None:
@@ -283,6 +297,8 @@ class AgentRun:
             result: What came of it.
         """
         self._results[index] = result
+        if not result.success and self._failed is None:
+            self._failed = result
         return self.meta(
             "tool_result",
             tool_name=result.name,
@@ -294,7 +310,8 @@ class AgentRun:
 
     def end_turn(self) -> StreamEvent:
         """The turn is over, all of its tools have ended; the event that says so, and `status` where the run is too."""
-        failed = self._settle()
+        self._settle()
+        failed = self._failed
         if self.status is None and failed is not None and self.config.stop_on_tool_error:
             self.fail(500, f"the tool {failed.name!r} failed: {failed.error}")
         if self.status is None and self.turn >= self.max_turns and not self._may_have_last_word():
@@ -323,24 +340,20 @@ class AgentRun:
         if self._completion is not None:
             self._settle()
 
-    def _settle(self) -> ToolResult | None:
+    def _settle(self) -> None:
         # Every call of the turn gets its answer, in the order of the calls.
         if self._completion is None or not self._completion.ok:
-            return None
+            return
         calls = self._completion.tool_calls or []
-        failed = None
         for index, call in enumerate(calls):
             result = self._results.get(index)
             if result is None:
                 result = ToolResult.error_result(INTERRUPTED, name=call.name, tool_call_id=call.id)
                 self._results[index] = result
-            if not result.success and failed is None:
-                failed = result
             self.conversation.add_message(self._message(result))
         if calls:
             self._record_turn()
         self._completion = None
-        return failed
 
     def _message(self, result: ToolResult) -> Message:
         return result.to_message(include_error=self.config.include_tool_errors_in_context)

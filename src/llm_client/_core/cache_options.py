@@ -11,6 +11,7 @@ from .cache_names import DEFAULT_COLLECTION, check_collection
 from .exceptions import ConfigurationError
 
 _BACKENDS = ("fs", "pg_redis", "qdrant")
+_CALL_OPTIONS = frozenset({"cache_response", "cache_collection", "rewrite_cache", "regen_cache", "coalesce"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ def cache_call(options: Mapping[str, Any], collection: str | None) -> CacheCall 
         TypeError: An option has the wrong type.
         ValueError: A collection's name cannot be one, or two options contradict each other.
     """
+    if _CALL_OPTIONS.isdisjoint(options):
+        return None
     for name in ("cache_response", "rewrite_cache", "regen_cache", "coalesce"):
         if not isinstance(options.get(name), (bool, type(None))):
             raise TypeError(f"{name} is True or False, got {options[name]!r}")

@@ -23,6 +23,13 @@ class Endpoint:
     base_url: str
     api_key: str | None = field(default=None, repr=False)
 
+    @property
+    def shown_url(self) -> str:
+        """The base URL as messages show it: without credentials."""
+        scheme, _, rest = self.base_url.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
     def redact(self, text: str) -> str:
         """A text without the key, should a server have repeated it."""
         key = self.api_key
@@ -39,6 +46,7 @@ def find_endpoint(
     key_variable: str,
     url_variable: str,
     vendor_url: str,
+    left_out: str = "",
 ) -> Endpoint:
     """The endpoint that arguments and environment name; arguments win.
 
@@ -50,6 +58,7 @@ def find_endpoint(
         key_variable: The variable that holds the key.
         url_variable: The variable that holds another base URL.
         vendor_url: The vendor's own base URL.
+        left_out: An ending that a given URL may have, and that is no part of it.
 
     Raises:
         ConfigurationError: The vendor's own API is meant and there is no key.
@@ -59,7 +68,7 @@ def find_endpoint(
     for name, value in (("api_key", api_key), ("base_url", base_url)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} is a string, got {type(value).__name__}")
-    url = (base_url or environment.get(url_variable) or vendor_url).strip().rstrip("/")
+    url = (base_url or environment.get(url_variable) or vendor_url).strip().rstrip("/").removesuffix(left_out)
     if not url.lower().startswith(("http://", "https://")) or not url.partition("://")[2]:
         raise ValueError(f"base_url begins with http:// or https:// and names a host, got {url!r}")
     key = api_key if api_key is not None else environment.get(key_variable)

@@ -21,6 +21,8 @@ from .window import Window
 REQUESTS, TOKENS, INPUT, OUTPUT = range(4)
 UNSAID = (REQUESTS, TOKENS)
 """What a refusal may be about that does not say."""
+NOTHING = (-1,)
+"""Probing, though there is no limit to be found: the server announces them."""
 
 SLACK = 0.015
 """Share of a learned limit that is left unused: requests do not arrive in the rhythm in which they were sent."""
@@ -28,6 +30,7 @@ SLACK = 0.015
 _TOLERANCE = 0.02
 _ENOUGH = 20
 _LEAST_STEP, _LARGEST_STEP, _STEP_GROWTH = 1 / 300, 1 / 20, 1.5
+_PLAINLY_LESS = 0.9
 _CLEAN_WINDOWS, _CLEAN_REQUESTS, _RAISE, _LOWER = 5, 1000, 1.05, 0.95
 _MEMORY = 0.1
 _ON_THE_WAY = 1 / 50
@@ -111,6 +114,7 @@ class Limits(Turns):
         self._refused_at = -math.inf  # turns before this belong to a wave of refusals that was looked at
         self._round: tuple[float, float, tuple[int, ...]] | None = None  # window's start, its end, dimensions
         self._before: list[float | None] = [None] * 4
+        self._found_at = -math.inf
         self._probing: tuple[int, ...] = ()
         self._clean_since = -math.inf
         self._clean = 0
@@ -118,15 +122,48 @@ class Limits(Turns):
     def begin(self, tokens: float, requests: float, now: float) -> Turn:
         """A place in the queue for a question of some tokens; for the answer the usual size is set aside."""
         output = self.expected_output * requests
-        return self.enter((requests, tokens + output, tokens, output), now)
+        amounts = (requests, tokens + output, tokens, output)
+        with self.lock:
+            if not self.returned and not self.pending and not self.spacing and self.hold <= now >= self._last:
+                turn = self._begin_at_once(amounts, now)
+                if turn is not None:
+                    return turn
+        return self.enter(amounts, now)
 
-    def limits(self) -> dict[str, float]:
+    def _begin_at_once(self, amounts: tuple[float, float, float, float], now: float) -> Turn | None:
+        """What `enter` would do where nobody waits and there is room, without a call for each window."""
+        windows = self.windows
+        gone = now - self.length
+        for window, amount in zip(windows, amounts, strict=False):
+            if window.slots and window.slots[0][0] <= gone:
+                window.expire(now)
+            if window.limit is not None and amount and window.total + amount > window.limit:
+                return None
+        turn = Turn(self, amounts, now)
+        turn.taken = True
+        self._last = now
+        slot = windows[0].slot
+        end = (now // slot + 1) * slot
+        for window, amount in zip(windows, amounts, strict=False):
+            if amount:
+                slots = window.slots
+                if slots and slots[-1][0] >= end:
+                    slots[-1][1] += amount
+                else:
+                    slots.append([end, amount])
+                window.total += amount
+        self.on_settled(turn)
+        return turn
+
+    def limits(self, now: float) -> dict[str, float]:
         """The limits that hold now, by dimension."""
-        return {
-            name: window.limit
-            for name, window in zip(DIMENSIONS, self.windows, strict=True)
-            if window.limit is not None
-        }
+        with self.lock:
+            self._update(now)
+            return {
+                name: window.limit
+                for name, window in zip(DIMENSIONS, self.windows, strict=True)
+                if window.limit is not None
+            }
 
     def held(self, now: float) -> float:
         """Seconds for which a server asked everybody to wait."""
@@ -256,11 +293,15 @@ class Limits(Turns):
         if not outcome.about:
             return
         self._last_refusal = outcome.now
-        about = self._unknown(outcome.about)
+        about = self._unknown(outcome.about, outcome.now)
         first = outcome.turn.at > self._refused_at
         if asked is None and (first or self._probing):
             self._probe(outcome)
         if not first:
+            if asked is not None and self._round is not None and outcome.now + asked < self._round[1]:
+                # Of all that say when to come back, the one that was delivered fastest is right.
+                end = outcome.now + asked
+                self._round = (end - self.length, end, self._round[2])
             return
         self._refused_at = outcome.now
         self._clean_since, self._clean = outcome.now, 0
@@ -268,29 +309,32 @@ class Limits(Turns):
         self._before = list(self.found)
         self._round = (end - self.length, end, about)
 
-    def _unknown(self, about: tuple[int, ...]) -> tuple[int, ...]:
+    def _unknown(self, about: tuple[int, ...], now: float) -> tuple[int, ...]:
         """The dimensions whose limits a refusal helps to find: none where the server announces what it refuses for."""
         if about is UNSAID:
             if any(limit is not None for limit in self.announced):
                 return ()
-            about = (self._suspect(),)
+            about = (self._suspect(now),)
         return tuple(dimension for dimension in about if self.announced[dimension] is None)
 
-    def _suspect(self) -> int:
+    def _suspect(self, now: float) -> int:
         """Which limit it is that a server keeps to itself: that of requests, until it refuses with room for more."""
-        found, requests = self.found[REQUESTS], self.windows[REQUESTS]
+        found = self.found[REQUESTS]
         if self.found[TOKENS] is not None:
             return TOKENS
-        if found is not None and requests.total - self._in_flight[REQUESTS] < found * _LOWER:
-            self.found[REQUESTS] = None
-            self._apply(REQUESTS)
-            return TOKENS
-        return REQUESTS
+        if found is None or now - self._found_at < 2 * self.length:
+            return REQUESTS
+        if self._through(REQUESTS, now - self.length, now) >= found * _PLAINLY_LESS:
+            return REQUESTS
+        self.found[REQUESTS] = None
+        self._apply(REQUESTS)
+        return TOKENS
 
     def _probe(self, outcome: Outcome) -> None:
         """Nobody says how long to wait: let one go after the other until one gets through."""
         least, largest = self.length * _LEAST_STEP, self.length * _LARGEST_STEP
-        self._probing = outcome.about
+        if not self._probing:
+            self._probing = self._unknown(outcome.about, outcome.now) or NOTHING
         self.spacing = min(max(self.spacing * _STEP_GROWTH, least), largest)
         self.hold = max(self.hold, outcome.now + self.spacing)
         self._moved = True
@@ -300,7 +344,7 @@ class Limits(Turns):
         if self._probing and turn.at > self._refused_at:
             # The window has moved on just now: what it let through before is its limit.
             start = self._last_refusal - self.length
-            self._round = (start, outcome.now, self._unknown(self._probing))
+            self._round = (start, outcome.now, self._probing)
             self._probing = ()
             self.spacing = self.hold = 0.0
             self._moved = True
@@ -330,10 +374,12 @@ class Limits(Turns):
             self._round = None
         through = self._through(REQUESTS, start, end)
         for dimension in about:
-            if through < _ENOUGH:
-                continue  # too little to tell a limit from a passing mood
+            if dimension < 0 or through < _ENOUGH:
+                continue  # nothing to find, or too little to tell a limit from a passing mood
             count = self._through(dimension, start, end)
             before = self._before[dimension]
+            if before is None and self.found[dimension] is None:
+                self._found_at = now
             if before is not None:
                 count = min(before, max(count, before * _LOWER))
             self.found[dimension] = max(count, 1.0)

@@ -128,6 +128,8 @@ class ProviderItems:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ProviderItems:
+        if not isinstance(value.get("dialect"), str) or not isinstance(value.get("items"), (list, tuple)):
+            raise ValueError("provider_items has a 'dialect' and 'items', as Message.to_dict() writes them")
         return cls(dialect=value["dialect"], items=tuple(value["items"]))
 
 
@@ -253,7 +255,7 @@ class Message:
             role=role,
             content=content,
             tool_calls=[c if isinstance(c, ToolCall) else ToolCall.from_dict(c) for c in calls] if calls else None,
-            tool_call_id=value.get("tool_call_id"),
+            tool_call_id=None if value.get("tool_call_id") is None else str(value["tool_call_id"]),
             name=value.get("name"),
             is_error=bool(value.get("is_error", False)),
             provider_items=ProviderItems.from_dict(items) if isinstance(items, Mapping) else items,

@@ -16,6 +16,9 @@ from typing import Any, Literal
 
 from . import files
 
+# Anthropic's sources that have a class here; others are handed on as they are.
+_SOURCES = {"image": ("base64", "url"), "document": ("base64", "text", "url", "file")}
+
 _IMAGE_SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
     (b"\xff\xd8\xff", 0, "image/jpeg"),
@@ -231,6 +234,7 @@ def split_data_url(url: str) -> tuple[str, str]:
     """
     head, found, data = url[5:].partition(",")
     media_type, _, encoding = head.partition(";")
+    data = "".join(data.split())  # base64 may come in lines
     if not found or not encoding.endswith("base64"):
         raise ValueError(f"expected 'data:TYPE;base64,DATA', got {url[:60]!r}")
     try:
@@ -290,6 +294,8 @@ def part_from_dict(value: Any) -> Part:
             raise ValueError("an image part needs {'image_url': {'url': ...}}")
         return ImagePart(url=image, detail=detail)
     if kind in ("image", "document") and isinstance(value.get("source"), Mapping):
+        if value["source"].get("type") not in _SOURCES[kind] or value.keys() - {"type", "source", "title"}:
+            return RawPart(dict(value))
         return _from_source(kind, value["source"], value.get("title"))
     if kind in ("file", "input_file"):
         nested = value.get("file")

@@ -49,7 +49,7 @@ class RetryPolicy:
         """
         if tried >= self.attempts or not is_retryable(status, headers):
             return None
-        jittered = chance * min(self.backoff * 2.0 ** (tried - 1), self.max_backoff)
+        jittered = chance * min(self.backoff * 2.0 ** min(tried - 1, 60), self.max_backoff)
         asked = retry_after(status, headers, now=now)
         if asked is None:
             return jittered
@@ -85,7 +85,7 @@ def retry_after(status: int, headers: Mapping[str, str], *, now: float) -> float
         return seconds
     try:
         return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -43,9 +43,7 @@ def check_chat(body: Mapping[str, Any]) -> list[str]:
 
 
 def _empty_array(where: str) -> str:
-    return (
-        f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-    )
+    return f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array instead."
 
 
 def _message(where: str, message: Any) -> list[str]:

@@ -172,18 +172,23 @@ def read_output(form: OutputForm, result: CompletionResult) -> tuple[Any, str | 
         return None, None
     if result.finish_reason == "length" and form.checked:
         return None, "the answer was cut off at max_tokens before its JSON was complete"
+    parsed, problem = _read(form.read, result.content)
+    if problem is not None:
+        # Some models give the same answer twice, as two messages of one response.
+        documents = _documents(result.content)
+        for text in documents if len(documents) > 1 else ():
+            found, wrong = _read(form.read, text)
+            if wrong is None:
+                return found, None
+    return parsed, problem if form.checked else None
+
+
+def _read(read: Callable[[str], Any], text: str) -> tuple[Any, str | None]:
     try:
-        return form.read(result.content), None
-    except ValueError as error:
-        problem = f"the answer does not have the wanted form: {error}"
-    # Some models give the same answer twice, as two messages of one response.
-    documents = _documents(result.content)
-    for text in documents if len(documents) > 1 else ():
-        try:
-            return form.read(text), None
-        except ValueError:
-            continue
-    return None, problem if form.checked else None
+        return read(text), None
+    except Exception as error:  # a type's own validators run, and may raise anything: the answer must not be lost
+        words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return None, f"the answer does not have the wanted form: {words}"
 
 
 def _documents(text: str) -> list[str]:

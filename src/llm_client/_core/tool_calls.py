@@ -90,5 +90,8 @@ def _words(error: Exception, timeout: float | None) -> str:
     if still_running is not None and timeout is not None:
         ending = "; the call may still be running" if still_running else ""
         return f"no answer within {timeout:g} s{ending}"
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # code of the exception's class ran, and may do anything
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,9 +14,7 @@ TruncationStrategy = Literal["sliding", "drop_oldest", "drop_middle", "summarize
 STRATEGIES: tuple[str, ...] = get_args(TruncationStrategy)
 
 
-def choose(
-    strategy: str, size: int, turns: Sequence[int], cost: Callable[[int], int], budget: int
-) -> Iterator[int]:
+def choose(strategy: str, size: int, turns: Sequence[int], cost: Callable[[int], int], budget: int) -> Iterator[int]:
     """The units that are kept, in order; only those near the kept ones are ever counted.
 
     The last user message is kept in any case. Around it:

@@ -8,6 +8,7 @@ What breaks a rule, as an interruption may leave it, is repaired, and every repa
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -93,7 +94,7 @@ def _pair(messages: Sequence[Message], dialect: str | None, as_given: bool, note
     units = Units()
     for index, message in enumerate(messages):
         units.add(index, message)
-    kept = _pair_by_place(units, messages) if as_given and units.strays else set()
+    kept = _pair_by_place(units, messages, dialect) if as_given and units.strays else set()
     for index in units.strays:
         if index in kept:
             continue
@@ -108,8 +109,16 @@ def _pair(messages: Sequence[Message], dialect: str | None, as_given: bool, note
     return fixed
 
 
-def _pair_by_place(units: Units, messages: Sequence[Message]) -> set[int]:
-    strays = {index for index in units.strays if messages[index].role is Role.TOOL}
+def _pair_by_place(units: Units, messages: Sequence[Message], dialect: str | None) -> set[int]:
+    # Only ids that the API could have taken: spelt as it wants, and no second result of any call.
+    given = Counter(message.tool_call_id for message in messages if message.role is Role.TOOL)
+    strays = {
+        index
+        for index in units.strays
+        if messages[index].role is Role.TOOL
+        and given[messages[index].tool_call_id] == 1
+        and _well_spelt(messages[index].tool_call_id or "", dialect)
+    }
     kept: set[int] = set()
     for unit in units.all:
         count = len(unit.results or ())
@@ -118,6 +127,12 @@ def _pair_by_place(units: Units, messages: Sequence[Message]) -> set[int]:
             unit.results[:] = places
             kept.update(places)
     return kept
+
+
+def _well_spelt(call_id: str, dialect: str | None) -> bool:
+    if dialect is None:
+        return True
+    return 0 < len(call_id) <= _LONGEST_ID[dialect] and not (dialect == ANTHROPIC and _NOT_IN_IDS.search(call_id))
 
 
 def _exchange(unit: Unit, messages: Sequence[Message], dialect: str | None, notes: list[str]) -> list[Message]:
@@ -170,7 +185,9 @@ def _end(messages: list[Message], ending: list[int], prefill: bool, notes: list[
         messages.append(Message.user(CONTINUE))
         return
     last = messages[ending[0]]
-    if isinstance(last.content, str) and last.content != last.content.rstrip():
+    # With other words than the vendor's blocks it would lose them, and its thinking: there the dialect sees to the end.
+    own = last.provider_items is not None and last.provider_items.dialect == ANTHROPIC
+    if not own and isinstance(last.content, str) and last.content != last.content.rstrip():
         notes.append("dropped white space at the end of the last assistant message")
         messages[ending[0]] = replace(last, content=last.content.rstrip())
     # Several go out as one, which must not carry thinking from before its end.

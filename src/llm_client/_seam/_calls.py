@@ -55,7 +55,7 @@ class _Calls:
             if self._running:
                 yield self._next()
 
-    def _start(self, index: int, call: Call) -> CallRefused | None:
+    def _start(self, index: int, call: Call) -> RuntimeError | None:
         function, kwargs, timeout = call
         label = name_of(function)
         # A coroutine function is cancelled by the loop it runs on, in time; a plain one can only be given up from here.
@@ -66,14 +66,17 @@ class _Calls:
             except CallRefused as refused:
                 return refused
         work = functools.partial(_crew.call, function, kwargs, timeout if own_limit else None, self._note)
-        job: Job[Any] = Job(work, timeout, label, functools.partial(self._ended.put, index))
+        try:
+            job: Job[Any] = Job(work, timeout, label, functools.partial(self._ended.put, index))
+        except RuntimeError as error:  # no further thread can be started
+            return error
         self._running[index] = (job, None if timeout is None or own_limit else now() + timeout)
         return None
 
     def _next(self) -> tuple[int, Any]:
         while True:
             deadlines = [deadline for _, deadline in self._running.values() if deadline is not None]
-            patience = max(0.0, min(deadlines) - now()) if deadlines else DAY_SECONDS
+            patience = min(max(0.0, min(deadlines) - now()), DAY_SECONDS) if deadlines else DAY_SECONDS
             with suppress(queue.Empty):
                 index = self._ended.get(timeout=patience)
                 if index in self._running:  # else it was given up a moment before it ended

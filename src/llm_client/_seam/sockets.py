@@ -22,5 +22,6 @@ def tune(sock: Any) -> None:
     for name, value in _PROBES:
         sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
+
 PATIENCE = 0.02
 """How long the end of an answer is waited for, in seconds, once the answer itself is complete."""

@@ -85,7 +85,9 @@ class Agent:
         self.config = replace(config or AgentConfig(), **changes)
         self.deps = deps
         self.output_type = output_type
-        self._form = output_form(output_type)
+        form = output_form(output_type)
+        # Whatever it was given as, the final answer must have this form.
+        self._form = form if form.read is None else replace(form, checked=True)
         self._hooks = {
             "on_turn_start": on_turn_start,
             "on_tool_call": on_tool_call,

@@ -97,6 +97,8 @@ class AgentLoop:
                 kind = event.type
                 if kind is StreamEventType.TOKEN:
                     run.heard(event.data)
+                elif kind is StreamEventType.USAGE:
+                    run.heard_usage(event.data)
                 elif kind is StreamEventType.DONE:
                     last = check_completion(event.data, "the DONE event of stream()")
                     break

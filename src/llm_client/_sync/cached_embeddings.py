@@ -46,14 +46,14 @@ def embed_cached(
     if result.ok and call.writes:
         new = to_stored(result, [len(item) for item in asked])
         _at_once(
-            [partial(cache.set_value, call.collection, key, encode_vector(new[at])) for key, at in missing.items()]
+            [partial(cache.store.set, call.collection, key, encode_vector(new[at])) for key, at in missing.items()]
         )
     return joined(found, result, [missing.get(key, 0) for key in keys])
 
 
 def _look_up(cache: Caching, call: CacheCall, keys: Sequence[str]) -> list[StoredVector | None]:
     different = list(dict.fromkeys(keys))
-    values = _at_once([partial(cache.get_value, call.collection, key) for key in different])
+    values = _at_once([partial(cache.store.get, call.collection, key) for key in different])
     stored = {key: None if data is None else decode_vector(data) for key, data in zip(different, values, strict=True)}
     return [stored[key] for key in keys]
 

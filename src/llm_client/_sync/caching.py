@@ -12,21 +12,20 @@ from typing import Any
 from .._core.cache_answers import as_events, as_hit, as_shared, shared_event
 from .._core.cache_entry import Entry, decode_entry, encode_entry, is_worth_keeping
 from .._core.cache_key import Question
+from .._core.cache_names import DEFAULT_COLLECTION
 from .._core.cache_options import CacheCall, CacheSettings
 from .._core.cache_stats import CacheStats
 from .._core.events import StreamEvent, StreamEventType
-from .._core.log import logger
 from .._core.results import CompletionResult
 from .._core.retry import is_retryable
 from .._core.structured import OutputForm
 from .._seam import _sync as seam
 from .._seam.tally import Tally
-from .cache.base import BaseCache
 from .cache.opening import open_cache
+from .guarded_cache import GuardedCache
 from .leasing import under_lease
 from .shared_stream import SharedStream, find_stream
 
-_log = logger("cache")
 _INTERRUPTED = {
     "status": 503,
     "error": "the stream was interrupted: the equal call that it shared was stopped",
@@ -51,14 +50,9 @@ class Caching:
         self.backend: Any = open_cache(settings)
         self.collection = settings.collection
         self._owned = isinstance(settings.backend, str)
-        if self.backend is not None:
-            for name in ("get", "set"):
-                seam.check_face(getattr(self.backend, name), f"{name}() of the cache")
         self._scope = (*scope, getattr(self.backend, "identity", None) or id(self.backend))
-        find = getattr(type(self.backend), "find", BaseCache.find)
-        self._finds_similar = find is not BaseCache.find
         self._tally = Tally(("hits", "misses", "coalesced", "errors", "saved_cost"))
-        self._failing: dict[str, bool] = {}
+        self.store = GuardedCache(self.backend, self._tally)
 
     def stats(self) -> CacheStats:
         """What the cache has done so far."""
@@ -68,15 +62,7 @@ class Caching:
 
     def warm(self, collection: str | None) -> int:
         """Have the cache bring entries to where they are found fastest; a cache that cannot, or fails, brings none."""
-        warm = getattr(self.backend, "warm", None)
-        if warm is None:
-            return 0
-        try:
-            warmed: int = warm(collection or self.collection or "default")
-        except Exception as error:
-            self._failed("be warmed", error)
-            return 0
-        return warmed
+        return self.store.warm(collection or self.collection or DEFAULT_COLLECTION)
 
     def close(self) -> None:
         """Close the cache if the provider made it; one that was passed in may serve others."""
@@ -117,7 +103,7 @@ class Caching:
     def _lead(
         self, call: CacheCall, question: Question, form: OutputForm, fetch: Callable[[], Any]
     ) -> tuple[CompletionResult, bytes | None]:
-        if call.reads and hasattr(self.backend, "acquire"):
+        if call.reads and self.store.leases:
             find = partial(self._find_for_all, call, question, form)
             ask = partial(self._ask, call, question, fetch)
             return under_lease(self.backend, call.collection, question.key, find, ask)  # type: ignore[no-any-return]
@@ -223,21 +209,12 @@ class Caching:
     def _find(
         self, call: CacheCall, question: Question, form: OutputForm, *, exact: bool = False
     ) -> tuple[CompletionResult, Entry, bytes] | None:
-        if self.backend is None:
-            return None
-        similarity = 1.0 if self._finds_similar else None
-        try:
-            data = self.backend.get(call.collection, question.key)
-            if data is None and self._finds_similar and not exact:
-                apart = question.take_apart()
-                found = None if apart is None else self.backend.find(call.collection, apart)
-                if found is not None:
-                    data, similarity = found
-        except Exception as error:
-            self._failed("be read", error)
-            return None
-        if self._failing:
-            self._works("be read")
+        similarity = 1.0 if self.store.finds_similar else None
+        data = self.store.get(call.collection, question.key)
+        if data is None and self.store.finds_similar and not exact:
+            found = self.store.find(call.collection, question)
+            if found is not None:
+                data, similarity = found
         entry = None if data is None else decode_entry(data)
         if data is None or entry is None:
             return None
@@ -245,44 +222,8 @@ class Caching:
         return None if hit is None else (hit, entry, data)
 
     def _store(self, call: CacheCall, question: Question, data: bytes | None) -> None:
-        if self.backend is None or data is None or not call.writes:
-            return
-        try:
-            apart = question.take_apart() if self._finds_similar else None
-            if apart is None:
-                self.backend.set(call.collection, question.key, data)
-            else:
-                self.backend.keep(call.collection, question.key, data, apart)
-        except Exception as error:
-            self._failed("be written", error)
-            return
-        if self._failing:
-            self._works("be written")
-
-    def get_value(self, collection: str, key: str) -> bytes | None:
-        """What is stored under a key of another kind; None also where the cache fails."""
-        if self.backend is None:
-            return None
-        try:
-            data: bytes | None = self.backend.get(collection, key)
-        except Exception as error:
-            self._failed("be read", error)
-            return None
-        if self._failing:
-            self._works("be read")
-        return data
-
-    def set_value(self, collection: str, key: str, value: bytes) -> None:
-        """Store a value of another kind; a cache that fails stores nothing."""
-        if self.backend is None:
-            return
-        try:
-            self.backend.set(collection, key, value)
-        except Exception as error:
-            self._failed("be written", error)
-            return
-        if self._failing:
-            self._works("be written")
+        if data is not None and call.writes:
+            self.store.keep(call.collection, question, data)
 
     def count(self, **amounts: float) -> None:
         """Add to the counts of `stats`."""
@@ -291,16 +232,6 @@ class Caching:
     def _count_hit(self, hit: CompletionResult, entry: Entry) -> CompletionResult:
         self._tally.add(hits=1, saved_cost=entry.cost)
         return hit
-
-    def _failed(self, what: str, error: Exception) -> None:
-        self._tally.add(errors=1)
-        if not self._failing.get(what):
-            self._failing[what] = True
-            _log.warning("the cache could not %s; calls go on without it: %s: %s", what, type(error).__name__, error)
-
-    def _works(self, what: str) -> None:
-        if self._failing.pop(what, False):
-            _log.info("the cache can %s again", what)
 
 
 def _cost(result: CompletionResult) -> float:

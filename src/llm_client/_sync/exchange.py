@@ -101,8 +101,14 @@ class Exchange:
         self._budget.note_call(time.monotonic())
         while True:
             answer = self._one(once, request, policy, limiter)
-            if self._settled(answer, tried, policy):
-                return answer
+            settled = False
+            try:
+                settled = self._settled(answer, tried, policy)
+                if settled:
+                    return answer
+            finally:
+                if answer.stream is not None and not settled:
+                    answer.stream.close()
 
     def _one(self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None) -> Answer:
         """One try, when it is its turn."""
@@ -185,9 +191,14 @@ class Exchange:
         if self._on_attempt is None:
             return
         try:
-            seam.resolve(self._on_attempt(attempt), "on_attempt")
+            told = self._on_attempt(attempt)
+        except Exception:
+            _log.warning("on_attempt raised an error, which is ignored", exc_info=True)
+            return
+        try:
+            seam.resolve(told, "on_attempt")
         except TypeError:
-            raise  # a function of the other face, or one that takes no attempt
+            raise  # a function of the other face
         except Exception:
             _log.warning("on_attempt raised an error, which is ignored", exc_info=True)
 

@@ -50,7 +50,7 @@ def under_lease(
 
 def _renewed(renew: Callable[[], Any], fetch: Callable[[], Any]) -> Any:
     ended: list[bool] = []
-    work = [fetch, partial(_keep_renewing, renew, ended)]
+    work: list[Callable[[], Any]] = [fetch, partial(_keep_renewing, renew, ended)]
     outcome: Any = None
     with seam.closing(seam.as_done(work)) as outcomes:
         for index, result in outcomes:

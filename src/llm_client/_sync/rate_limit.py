@@ -219,7 +219,7 @@ class Limiter:
     @property
     def limits(self) -> dict[str, float]:
         """The limits that hold now, as far as there are any: "requests", "tokens", "input_tokens", "output_tokens"."""
-        return self._limits.limits()
+        return self._limits.limits(_now())
 
     def __repr__(self) -> str:
         return f"Limiter({', '.join(f'{name}={value:g}' for name, value in self.limits.items())})"

@@ -101,7 +101,13 @@ class ToolRegistry:
             context: Handed to a parameter annotated ToolContext.
             max_output: Most characters of the result's text.
         """
-        call = ToolCall(id=context.call_id if context is not None else "", name=name, arguments=_text(arguments))
+        call_id = context.call_id if context is not None else ""
+        try:
+            call = ToolCall(id=call_id, name=name, arguments=_text(arguments))
+        except (TypeError, ValueError) as error:
+            return ToolResult.error_result(
+                f"the arguments are no JSON object: {error}", name=name, tool_call_id=call_id
+            )
         return self._execute(call, timeout, context, max_output)
 
     def execute_json(self, name: str, arguments: str | Mapping[str, Any] | None = None, **options: Any) -> str:

@@ -11,6 +11,7 @@ from .._core.profiles_openai import (
     TextEmbedding3Large,
     TextEmbedding3Small,
 )
+from .._core.tokenizer import TokenizerUnavailableError, load_tokenizer
 
 __all__ = [
     "GPT5",
@@ -22,4 +23,6 @@ __all__ = [
     "ModelProfile",
     "TextEmbedding3Large",
     "TextEmbedding3Small",
+    "TokenizerUnavailableError",
+    "load_tokenizer",
 ]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from llm_client import AgentConfig
 from support.calls import Asynchronous, Blocking, double
 
 KEPT: list[Any] = []
@@ -74,7 +75,8 @@ def threads(url: str, vendor: str) -> None:
 
 def threads_at_work(url: str, vendor: str) -> None:
     """Blocking calls in daemon threads that are in the middle of them when the program ends."""
-    calls = Blocking(url, vendor, tools=(double,))
+    # No limit, so that tools need no threads: CPython 3.10 itself can crash when a thread is started while it ends.
+    calls = Blocking(url, vendor, tools=(double,), config=AgentConfig(tool_timeout=None))
     made = [0] * 4
 
     def work(number: int) -> None:

@@ -20,6 +20,7 @@ from .pg_table import PgTables
 _WARMED = 1000
 _BATCH = 500
 _MOST_STALE = 10_000
+_MOST_UNSAVED = 256
 _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
@@ -68,6 +69,8 @@ class HybridRedisPostgreSQLCache(BaseCache):
         self._compression: Any = "zlib" if compress_pg else None
         self._pg = Layer("PostgreSQL", retry_after)
         self._redis = Layer("Redis", retry_after)
+        # What PostgreSQL could not be told: answers that were paid for, kept here until it is back.
+        self._unsaved: dict[str, tuple[str, str, bytes]] = {}
         # What Redis could not be told: it may hold an older value, so PostgreSQL is asked.
         self._stale: dict[str, None] = {}
 
@@ -83,14 +86,19 @@ class HybridRedisPostgreSQLCache(BaseCache):
         """The value stored under a key, None where there is none or where neither server can be asked."""
         name, key = _place(collection, key), safe_key(key)
         content = await self._get_fast(name)
-        if content is not None or not self._pg.is_up():
+        if content is not None:
             return content
+        unsaved = self._unsaved.get(name)
+        if unsaved is not None:
+            return unseal(unsaved[2])[0]
+        if not self._pg.is_up():
+            return None
         try:
             data = await self._tables.get(collection, key)
         except Exception as error:
             self._pg.failed(error)
             return None
-        self._pg.worked()
+        await self._pg_works()
         if data is None:
             return None
         try:
@@ -103,13 +111,15 @@ class HybridRedisPostgreSQLCache(BaseCache):
     async def set(self, collection: str, key: str, value: bytes) -> None:
         """Store a value in both servers, or in the one that can be reached."""
         name, key = _place(collection, key), safe_key(key)
-        if self._pg.is_up():
-            try:
-                await self._tables.set(collection, key, seal(value, time.time(), self._compression))
-            except Exception as error:
-                self._pg.failed(error)
-            else:
-                self._pg.worked()
+        data = seal(value, time.time(), self._compression)
+        if await self._save(collection, key, data):
+            self._unsaved.pop(name, None)
+            await self._pg_works()
+        else:
+            self._unsaved.pop(name, None)
+            while len(self._unsaved) >= _MOST_UNSAVED:
+                self._unsaved.pop(next(iter(self._unsaved), ""), None)
+            self._unsaved[name] = (collection, key, data)
         await self._set_fast(name, value)
 
     async def delete(self, collection: str, key: str) -> bool:
@@ -118,6 +128,7 @@ class HybridRedisPostgreSQLCache(BaseCache):
         Raises:
             Exception: A server cannot be asked.
         """
+        self._unsaved.pop(_place(collection, key), None)
         await self._clients.get().delete(_place(collection, key))
         return await self._tables.delete(collection, safe_key(key))
 
@@ -135,6 +146,9 @@ class HybridRedisPostgreSQLCache(BaseCache):
             Exception: A server cannot be asked.
         """
         age = seconds_of(older_than)
+        for place, (unsaved, _, _) in list(self._unsaved.items()):
+            if age is None and collection in (None, unsaved):
+                self._unsaved.pop(place, None)
         names = await self._tables.names() if collection is None else [safe_name(collection)]
         removed = 0
         client: Any = self._clients.get()
@@ -210,6 +224,27 @@ class HybridRedisPostgreSQLCache(BaseCache):
         """Close the connections of the current loop or process; a closed cache that is used opens new ones."""
         await self._tables.close()
         await self._clients.close()
+
+    async def _save(self, collection: str, key: str, data: bytes) -> bool:
+        if not self._pg.is_up():
+            return False
+        try:
+            await self._tables.set(collection, key, data)
+        except Exception as error:
+            self._pg.failed(error)
+            return False
+        return True
+
+    async def _pg_works(self) -> None:
+        self._pg.worked()
+        while self._unsaved:
+            try:
+                name, entry = self._unsaved.popitem()
+            except KeyError:  # another thread was faster
+                return
+            if not await self._save(*entry):
+                self._unsaved.setdefault(name, entry)
+                return
 
     async def _get_fast(self, name: str) -> bytes | None:
         if name in self._stale or not self._redis.is_up():

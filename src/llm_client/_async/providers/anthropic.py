@@ -113,9 +113,9 @@ class AnthropicProvider(VendorProvider):
                 key_variable="ANTHROPIC_API_KEY",
                 url_variable="ANTHROPIC_BASE_URL",
                 vendor_url=_VENDOR_URL,
+                # The paths of this API begin with /v1; a base URL that ends with it is meant the same.
+                left_out="/v1",
             )
-            # The paths of this API begin with /v1; a base URL that ends with it is meant the same.
-            endpoint = replace(endpoint, base_url=endpoint.base_url.removesuffix("/v1"))
             headers = {"user-agent": USER_AGENT, **anthropic_messages.auth_headers(endpoint.api_key)}
         else:
             refuse_beside_client(api_key=api_key, base_url=base_url, http_client=http_client)

@@ -257,6 +257,7 @@ class OpenAIProvider(VendorProvider):
         headers = answer.headers
         if 200 <= answer.status < 300:
             result = openai_embeddings.parse_response(answer.body, request, len(inputs))
+            answer.settle(result.usage)
         else:
             failure = self._failure(answer)
             result = EmbeddingResult(
@@ -264,4 +265,5 @@ class OpenAIProvider(VendorProvider):
             )
         if not result.ok:
             failed.append(True)
-        return replace(result, request_id=headers.get("x-request-id"), attempts=answer.attempts)
+        error = None if result.error is None else self._endpoint.redact(result.error)
+        return replace(result, error=error, request_id=headers.get("x-request-id"), attempts=answer.attempts)

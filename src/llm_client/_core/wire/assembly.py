@@ -84,6 +84,10 @@ class Assembly:
     ) -> None:
         """A piece of a tool call came; id and name count once, some servers repeat them in every piece."""
         call = self._by_key.get(key)
+        if call is not None and id and name and call.id and id != call.id:
+            # Some servers number all calls alike, or not at all: another id with a name is another call.
+            self._end(call, events)
+            call = None
         if call is None:
             call = self._by_key[key] = _OpenCall(len(self._calls))
             self._calls.append(call)
@@ -115,7 +119,11 @@ class Assembly:
             arguments: The vendor's final text, which wins over the sum of the pieces.
         """
         call = self._by_key.get(key)
-        if call is None or call.ended or not call.name:
+        if call is not None:
+            self._end(call, events, arguments)
+
+    def _end(self, call: _OpenCall, events: list[StreamEvent], arguments: str | None = None) -> None:
+        if call.ended or not call.name:
             return
         if not call.started:
             # The server never gave an id; results still need one to be told apart.
@@ -131,8 +139,8 @@ class Assembly:
 
     def end_all_calls(self, events: list[StreamEvent]) -> None:
         """All calls are complete."""
-        for key in list(self._by_key):
-            self.end_call(key, events)
+        for call in self._calls:
+            self._end(call, events)
 
 
 def _whole(call: _OpenCall) -> ToolCall:

@@ -256,18 +256,20 @@ def _thinking(rules: _Rules) -> None:
 
 
 def _turn_lacks_thinking(messages: list[Message]) -> bool:
-    """True if tool results are being sent back for calls of a turn that did not begin with thinking."""
+    """True if a turn goes on that did not begin with thinking: its tool results go back, or it was paused."""
     spoken = [message for message in messages if message.role is not Role.SYSTEM]
-    if not spoken or spoken[-1].role is not Role.TOOL:
+    if not spoken or spoken[-1].role is Role.USER:
         return False
+    if spoken[-1].role is Role.ASSISTANT and replayed_items(spoken[-1]) is None:
+        return False  # a prefill, which thinking rules out: a message of the user will follow it
     start = len(spoken)
     while start and spoken[start - 1].role is not Role.USER:
         start -= 1
     first = next((message for message in spoken[start:] if message.role is Role.ASSISTANT), None)
     if first is None:
         return False
-    items = replayed_items(first) or ()
-    return not any(item.get("type") in ("thinking", "redacted_thinking") for item in items)
+    items = replayed_items(first)
+    return not items or items[0].get("type") not in ("thinking", "redacted_thinking")
 
 
 def _room_for_budget(rules: _Rules, budget: int) -> None:

@@ -27,6 +27,9 @@ PATH = "/chat/completions"
 _EXPECTED = "a chat completion"
 _EXPECTED_CHUNK = "a chunk of a chat completion"
 
+# What a tool gave besides text has no place in this API; the model must not take it for nothing.
+_NOT_CARRIED = "(the result holds no text)"
+
 _FINISH = {
     "stop": "stop",
     "length": "length",
@@ -73,7 +76,11 @@ def build_request(request: CompletionRequest) -> dict[str, Any]:
 def _message(message: Message) -> dict[str, Any]:
     role = message.role
     if role is Role.TOOL:
-        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
+        return {
+            "role": "tool",
+            "tool_call_id": message.tool_call_id,
+            "content": message.text or (_NOT_CARRIED if message.parts else ""),
+        }
     if role is Role.ASSISTANT:
         value: dict[str, Any] = {"role": "assistant", "content": message.text}
         if message.tool_calls:
@@ -306,9 +313,10 @@ class StreamParser:
         delta = choice.get("delta")
         if delta:
             text = delta.get("content")
-            if text and isinstance(text, str):
+            # Nearly every chunk holds text and nothing else; some servers put calls or reasoning beside it.
+            if text and isinstance(text, str) and len(delta) == 1:
                 self._assembly.text(text, events)
-            elif len(delta) > 1 or text is None:
+            else:
                 self._rare(delta, events)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
@@ -343,7 +351,7 @@ class StreamParser:
                 events,
                 id=_text(call.get("id")),
                 name=_text(function.get("name")),
-                arguments=_text(function.get("arguments")) or _text(function.get("input")),
+                arguments=_arguments(function.get("arguments")) or _text(function.get("input")),
             )
         legacy = delta.get("function_call")
         if legacy:
@@ -352,7 +360,7 @@ class StreamParser:
                 events,
                 id="call_0",
                 name=_text(legacy.get("name")),
-                arguments=_text(legacy.get("arguments")),
+                arguments=_arguments(legacy.get("arguments")),
             )
 
     def _no_stream(self, events: list[StreamEvent]) -> None:
@@ -413,3 +421,8 @@ class StreamParser:
             "logprobs": self._logprobs or None,
         }
         return {**self._head, "object": "chat.completion", "usage": self._usage, "choices": [choice]}
+
+
+def _arguments(value: Any) -> str:
+    # Some servers send the arguments as an object instead of its text.
+    return jsons.dumps_text(value) if isinstance(value, dict) else _text(value)

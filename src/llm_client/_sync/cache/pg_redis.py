@@ -22,6 +22,7 @@ from .pg_table import PgTables
 _WARMED = 1000
 _BATCH = 500
 _MOST_STALE = 10_000
+_MOST_UNSAVED = 256
 _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
@@ -70,6 +71,8 @@ class HybridRedisPostgreSQLCache(BaseCache):
         self._compression: Any = "zlib" if compress_pg else None
         self._pg = Layer("PostgreSQL", retry_after)
         self._redis = Layer("Redis", retry_after)
+        # What PostgreSQL could not be told: answers that were paid for, kept here until it is back.
+        self._unsaved: dict[str, tuple[str, str, bytes]] = {}
         # What Redis could not be told: it may hold an older value, so PostgreSQL is asked.
         self._stale: dict[str, None] = {}
 
@@ -85,14 +88,19 @@ class HybridRedisPostgreSQLCache(BaseCache):
         """The value stored under a key, None where there is none or where neither server can be asked."""
         name, key = _place(collection, key), safe_key(key)
         content = self._get_fast(name)
-        if content is not None or not self._pg.is_up():
+        if content is not None:
             return content
+        unsaved = self._unsaved.get(name)
+        if unsaved is not None:
+            return unseal(unsaved[2])[0]
+        if not self._pg.is_up():
+            return None
         try:
             data = self._tables.get(collection, key)
         except Exception as error:
             self._pg.failed(error)
             return None
-        self._pg.worked()
+        self._pg_works()
         if data is None:
             return None
         try:
@@ -105,13 +113,15 @@ class HybridRedisPostgreSQLCache(BaseCache):
     def set(self, collection: str, key: str, value: bytes) -> None:
         """Store a value in both servers, or in the one that can be reached."""
         name, key = _place(collection, key), safe_key(key)
-        if self._pg.is_up():
-            try:
-                self._tables.set(collection, key, seal(value, time.time(), self._compression))
-            except Exception as error:
-                self._pg.failed(error)
-            else:
-                self._pg.worked()
+        data = seal(value, time.time(), self._compression)
+        if self._save(collection, key, data):
+            self._unsaved.pop(name, None)
+            self._pg_works()
+        else:
+            self._unsaved.pop(name, None)
+            while len(self._unsaved) >= _MOST_UNSAVED:
+                self._unsaved.pop(next(iter(self._unsaved), ""), None)
+            self._unsaved[name] = (collection, key, data)
         self._set_fast(name, value)
 
     def delete(self, collection: str, key: str) -> bool:
@@ -120,6 +130,7 @@ class HybridRedisPostgreSQLCache(BaseCache):
         Raises:
             Exception: A server cannot be asked.
         """
+        self._unsaved.pop(_place(collection, key), None)
         self._clients.get().delete(_place(collection, key))
         return self._tables.delete(collection, safe_key(key))
 
@@ -137,6 +148,9 @@ class HybridRedisPostgreSQLCache(BaseCache):
             Exception: A server cannot be asked.
         """
         age = seconds_of(older_than)
+        for place, (unsaved, _, _) in list(self._unsaved.items()):
+            if age is None and collection in (None, unsaved):
+                self._unsaved.pop(place, None)
         names = self._tables.names() if collection is None else [safe_name(collection)]
         removed = 0
         client: Any = self._clients.get()
@@ -212,6 +226,27 @@ class HybridRedisPostgreSQLCache(BaseCache):
         """Close the connections of the current loop or process; a closed cache that is used opens new ones."""
         self._tables.close()
         self._clients.close()
+
+    def _save(self, collection: str, key: str, data: bytes) -> bool:
+        if not self._pg.is_up():
+            return False
+        try:
+            self._tables.set(collection, key, data)
+        except Exception as error:
+            self._pg.failed(error)
+            return False
+        return True
+
+    def _pg_works(self) -> None:
+        self._pg.worked()
+        while self._unsaved:
+            try:
+                name, entry = self._unsaved.popitem()
+            except KeyError:  # another thread was faster
+                return
+            if not self._save(*entry):
+                self._unsaved.setdefault(name, entry)
+                return
 
     def _get_fast(self, name: str) -> bytes | None:
         if name in self._stale or not self._redis.is_up():

@@ -26,7 +26,7 @@ from ..._core.retry import RetryPolicy, budget_for
 from ..._core.structured import OutputForm, read_output
 from ..._core.validate import RESPONSES, repair
 from ..._core.wire.capability_rules import apply_capabilities
-from ..._core.wire.request import CompletionRequest, Failure
+from ..._core.wire.request import CompletionRequest, Failure, StreamParser
 from ..._core.wire.responses_input import begun_on_server
 from ..._seam import _sync as seam
 from ..caching import Caching
@@ -86,7 +86,7 @@ class VendorProvider(CachedProvider):
             warn_once(_log, ("retirement", self.profile.key), warning)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(model={self.model!r}, base_url={self._endpoint.base_url!r})"
+        return f"{type(self).__name__}(model={self.model!r}, base_url={self._endpoint.shown_url!r})"
 
     def complete(
         self,
@@ -183,21 +183,18 @@ class VendorProvider(CachedProvider):
                 events = parser.feed(data)
                 if events and events[-1].type in _LAST:
                     answer.stream.finish()
-                    self._finish(events[-1], form, answer)
-                    for event in events:
-                        yield event
-                    return
+                    break
                 for event in events:
                     yield event
                 data = answer.stream.read()
-            events = parser.close()
-            self._finish(events[-1], form, answer)
-            for event in events:
-                yield event
+            else:
+                events = parser.close()
         except TransportError as failure:
-            yield _error(failure.status, self._endpoint.redact(failure.message))
+            events = [_error(failure.status, failure.message)]
         finally:
             answer.stream.close()
+        for event in self._finish(events, parser, form, answer):
+            yield event
 
     def close(self) -> None:
         """Close the connections of the current loop or process; a closed provider that is used opens new ones."""
@@ -288,6 +285,7 @@ class VendorProvider(CachedProvider):
         headers = answer.headers
         return replace(
             result,
+            error=None if result.error is None else self._endpoint.redact(result.error),
             provider=self._name,
             request_id=headers.get("x-request-id") or headers.get("request-id") or result.request_id,
             attempts=answer.attempts,
@@ -307,13 +305,23 @@ class VendorProvider(CachedProvider):
         failure = self._dialect.parse_error(answer.status, answer.headers, answer.body)
         return replace(failure, message=self._endpoint.redact(failure.message))
 
-    def _finish(self, event: StreamEvent, form: OutputForm, answer: Answer) -> None:
-        if event.type is StreamEventType.DONE:
-            answer.settle(event.data.usage)
-            result = self._signed(event.data, answer)
-            event.data = with_output(result, *read_output(form, result))
-        else:
-            event.data["error"] = self._endpoint.redact(event.data["error"])
+    def _finish(
+        self, events: list[StreamEvent], parser: StreamParser, form: OutputForm, answer: Answer
+    ) -> list[StreamEvent]:
+        """The last events of a stream, completed by what only the exchange knows."""
+        last = events[-1]
+        if last.type is StreamEventType.DONE:
+            answer.settle(last.data.usage)
+            result = self._signed(last.data, answer)
+            last.data = with_output(result, *read_output(form, result))
+            return events
+        last.data["error"] = self._endpoint.redact(last.data["error"])
+        usage = parser.partial().usage
+        if not usage.total_tokens:
+            return events
+        # What was spent until a stream broke off was spent.
+        answer.settle(usage)
+        return [*events[:-1], StreamEvent(StreamEventType.USAGE, usage), last]
 
 
 def _error(status: int, message: str) -> StreamEvent:
