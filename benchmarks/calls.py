@@ -28,7 +28,9 @@ CHUNKS = 96
 _ANSWER = orjson.dumps(
     {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-5.6-luna",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "word " * CHUNKS}}],
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "word " * CHUNKS}},
+        ],
         "usage": {"prompt_tokens": 10, "completion_tokens": CHUNKS, "total_tokens": 10 + CHUNKS},
     }
 )  # fmt: skip
@@ -167,7 +169,9 @@ def scenarios(url: str) -> dict[str, tuple[Callable[[], object], Callable[[], ob
             lambda: asyncio.run(raw_async(url, CALLS, 1)), lambda: asyncio.run(our_async(url, CALLS, 1)), CALLS,
         ),
         "async, 50 in flight": (
-            lambda: asyncio.run(raw_async(url, 2 * CALLS, 50)), lambda: asyncio.run(our_async(url, 2 * CALLS, 50)), 2 * CALLS,
+            lambda: asyncio.run(raw_async(url, 2 * CALLS, 50)),
+            lambda: asyncio.run(our_async(url, 2 * CALLS, 50)),
+            2 * CALLS,
         ),
         "blocking call": (lambda: raw_blocking(url, CALLS), lambda: our_blocking(url, CALLS), CALLS),
         "async stream, per chunk": (
