@@ -310,7 +310,8 @@ def _with_forward_references(annotation: Any) -> Any:
         typing.ForwardRef(argument) if isinstance(argument, str) else _with_forward_references(argument)
         for argument in annotation.__args__
     )
-    return types.GenericAlias(annotation.__origin__, arguments)
+    origin: Any = annotation.__origin__
+    return types.GenericAlias(origin, arguments)
 
 
 def caller_names(fn: Any) -> dict[str, Any]:
