@@ -14,6 +14,7 @@ import pytest
 
 from llm_client._seam import _async, _loops, _process, _sync
 from support.interpreters import interpreters
+from support.leaks import loops_left_by_others
 from support.processes import run_python
 
 
@@ -35,15 +36,9 @@ async def _get(owner: Any) -> Any:
     return owner.get()
 
 
-def _left_by_others() -> int:
-    """Loops that other tests of this process left open; those of them that are closed go with the next run."""
-    asyncio.run(_get(_async.per_loop(Session)))
-    return _loops.open_loops()
-
-
 def test_each_run_has_its_own_and_closes_it() -> None:
     owner = _async.per_loop(Session)
-    before = _left_by_others()
+    before = loops_left_by_others()
     first = asyncio.run(_get(owner))
     second = asyncio.run(_get(owner))
     assert first is not second
@@ -84,7 +79,7 @@ def test_a_stopped_loop_that_goes_on_keeps_its_own() -> None:
 
 
 def test_loops_closed_without_ending_their_generators_do_not_pile_up() -> None:
-    before = _left_by_others()
+    before = loops_left_by_others()
     dropped: list[Any] = []
     owner = _async.per_loop(Session, drop=dropped.append)
     loops = []

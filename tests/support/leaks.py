@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 from llm_client._core.validate import ANTHROPIC, CHAT, RESPONSES, repair
+from llm_client._seam import _async as seam
+from llm_client._seam._loops import open_loops
 
 PATIENCE = 10.0
 
@@ -52,3 +54,18 @@ def assert_valid(conversation: Any) -> None:
     messages = list(conversation)
     for dialect in (None, CHAT, RESPONSES, ANTHROPIC):
         assert repair(messages, dialect).notes == [], (dialect, messages)
+
+
+def loops_left_by_others() -> int:
+    """Loops on which other tests of this process left something open; those that are closed go with the next run."""
+
+    async def open_something() -> None:
+        seam.per_loop(_Nothing).get()
+
+    asyncio.run(open_something())
+    return open_loops()
+
+
+class _Nothing:
+    def close(self) -> None:
+        """Nothing to close."""
