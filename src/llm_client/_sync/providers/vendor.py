@@ -239,9 +239,6 @@ class VendorProvider(CachedProvider):
         return request, self._post(self._dialect.PATH, body, options, self._headers_for(request))
 
     def _body(self, request: CompletionRequest) -> tuple[CompletionRequest, dict[str, Any]]:
-        request, notes = apply_capabilities(request, self._dialect.NAME)
-        for left_out in notes:
-            warn_once(_log, ("parameter", self.model, left_out.parameter), left_out.message)
         prefill = request.profile.capabilities.assistant_prefill
         # A list that begins with the assistant is left as the caller wrote it: recorded traffic shows it accepted.
         messages = list(request.messages)
@@ -250,6 +247,10 @@ class VendorProvider(CachedProvider):
         for note in repaired.notes:
             _log.info("repaired before sending: %s", note)
         request = replace(request, messages=messages[:begun] + repaired.messages)
+        # After the repair: what a model takes can depend on how its history begins and ends.
+        request, notes = apply_capabilities(request, self._dialect.NAME)
+        for left_out in notes:
+            warn_once(_log, ("parameter", self.model, left_out.parameter), left_out.message)
         return request, self._dialect.build_request(request)
 
     def _post(
