@@ -79,6 +79,13 @@ async def test_bad_arguments_are_words_for_the_model(arguments: Any) -> None:
     assert (await registry().execute("add", {"a": "1"})).content == 2  # what clearly means a number is one
 
 
+@pytest.mark.parametrize("arguments", [[1], 5, object(), {"a": object()}])
+async def test_arguments_of_a_caller_that_are_none(arguments: Any) -> None:
+    result = await registry().execute("add", arguments)
+    assert result.success is False
+    assert result.error.startswith("the arguments are no JSON object: ")
+
+
 async def test_results_that_are_no_text() -> None:
     tools = registry(agent_tools.nothing, agent_tools.unreadable, agent_tools.fail_without_words)
     assert (await tools.execute("nothing")).success
@@ -114,6 +121,12 @@ async def test_execute_parallel_with_a_limit(limit: int) -> None:
     results = await tools.execute_parallel(calls, limit=limit)
     assert [result.content for result in results] == ["counted"] * 6
     assert counting.most == limit
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
+async def test_execute_parallel_with_a_limit_that_is_none(limit: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="limit"):
+        await registry().execute_parallel([ToolCall("1", "add", {"a": 1})], limit=limit)
 
 
 async def test_execute_parallel_with_some_of_everything() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from llm_client._core.agent import AgentConfig
+from llm_client._core.conversation import Conversation
+from llm_client._core.messages import ToolCall
+from llm_client._core.results import CompletionResult
 from llm_client._core.validate import repair
-from llm_client.exceptions import SessionFileError
+from llm_client.exceptions import RateLimitError, SessionFileError
 from llm_client.testing import FakeAPI, Reply
 from support._sync import face
 
@@ -24,6 +28,11 @@ def add(a: int, b: int) -> int:
 
 def provider(api: FakeAPI) -> Any:
     return face.OpenAIProvider(model="gpt-5.6-luna", base_url=api.openai_url, api_key="a-key-that-stays-secret")
+
+
+def add_later(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
 
 
 class Sum(BaseModel):
@@ -80,6 +89,36 @@ def test_missing_tools_are_named_in_one_error(api: FakeAPI, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("tools",), "add"),
+        (("tools", 0), 7),
+        (("config", "max_turns"), "many"),
+        (("config", "reserve_tokens"), None),
+        (("config", "tool_timeout"), 0),
+        (("config", "parallel_tool_execution"), "yes"),
+        (("conversation", "messages", 0, "role"), "nobody"),
+        (("conversation", "messages", 0, "name"), 7),
+        (("conversation", "messages"), {"a": 1}),
+    ],
+)
+def test_a_damaged_part_of_a_session(api: FakeAPI, tmp_path: Path, where: tuple[Any, ...], value: Any) -> None:
+    file = tmp_path / "s.json"
+    agent = face.Agent(provider(api), tools=[add], conversation=Conversation(messages=["Hi"]))
+    agent.save_session(file)
+    saved = json.loads(file.read_text())
+    part = saved
+    for step in where[:-1]:
+        part = part[step]
+    part[where[-1]] = value
+    file.write_text(json.dumps(saved))
+    before = file.read_bytes()
+    with pytest.raises(SessionFileError):
+        face.Agent.load_session(file, provider(api), tools=[add])
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
     "content",
     ["", "no JSON", "[]", '{"format": "something else"}', '{"format": "llm-client-session", "version": 99}', "{}"],
 )
@@ -104,6 +143,49 @@ def test_an_agent_is_a_tool_of_another(api: FakeAPI) -> None:
     assert result.turns[0].tool_results[0].content == "inner says 4"
     assert len(inner.conversation) == 0  # each call asks a fork
     assert api.requests[0].body["tools"][0]["function"]["description"] == "Calculates."
+
+
+def test_agents_as_tools_three_deep() -> None:
+    for colour in (add, add_later):
+        lowest = face.Agent(face.testing.ScriptedProvider([[(colour.__name__, {"a": 1, "b": 2})], "3"]), tools=[colour])
+        middle = face.Agent(
+            face.testing.ScriptedProvider([[("lowest", {"prompt": "1 + 2?"})] * 2, "3 it is"], strict=False),
+            tools=[lowest.as_tool("lowest", "Adds.")],
+        )
+        lowest.provider.add([(colour.__name__, {"a": 1, "b": 2})], "3")
+        outer = face.Agent(
+            face.testing.ScriptedProvider([[("middle", {"prompt": "1 + 2?"})], "Three."]),
+            tools=[middle.as_tool("middle", "Asks.")],
+        )
+        result = outer.run("1 + 2?")
+        assert result.content == "Three."
+        assert result.turns[0].tool_results[0].content == "3 it is"
+        asked = middle.provider.requests[-1].messages
+        assert len([message for message in asked if message.role.value == "tool"]) == 2
+
+
+def test_an_agent_that_fails_as_a_tool_says_so() -> None:
+    saying = CompletionResult(content="Let me check.", tool_calls=[ToolCall("id", "add", {"a": 1, "b": 2})])
+    cases: list[tuple[list[Any], dict[str, Any], str]] = [
+        ([saying] * 2, {"max_turns": 2}, "Error: LLMClientError: no final answer within 2 turns"),
+        ([saying, "So far 3."], {"max_turns": 1, "final_answer": True}, "So far 3."),
+        ([CompletionResult(status=429, error="slow down")], {}, "Error: RateLimitError: slow down"),
+    ]
+    for script, config, expected in cases:
+        inner = face.Agent(face.testing.ScriptedProvider(script), tools=[add], config=AgentConfig(**config))
+        calls = [("inner", {"prompt": "Go"})]
+        outer = face.Agent(face.testing.ScriptedProvider([calls, "yes"]), tools=[inner.as_tool("inner", "Asks.")])
+        result = outer.run("Go")
+        assert result.ok
+        assert [message.text for message in outer.conversation if message.role.value == "tool"] == [expected]
+
+
+def test_raise_for_error_of_a_run() -> None:
+    agent = face.Agent(face.testing.ScriptedProvider(["yes", CompletionResult(status=429, error="slow down")]))
+    result = agent.run("Go")
+    assert result.raise_for_error() is result
+    with pytest.raises(RateLimitError, match="slow down"):
+        (agent.run("Go")).raise_for_error()
 
 
 # ---------------------------------------------------------------- answers as objects

@@ -94,6 +94,19 @@ def test_no_more_at_a_time_than_allowed(options: dict[str, Any], most: int) -> N
     assert results_of(agent) == ["counted"] * 6
 
 
+def test_how_long_a_call_took_is_without_its_wait_for_others() -> None:
+    def nap(seconds: float) -> str:
+        threading.Event().wait(seconds)
+        return "rested"
+
+    calls = [("nap", {"seconds": 0.1}), *[("nap", {"seconds": 0.0})] * 3, ("nap", {"seconds": "long"})]
+    agent = face.Agent(scripted(calls, "done"), tools=[nap], config=AgentConfig(max_parallel_tools=1))
+    first, *others, refused = (agent.run("Go")).turns[0].tool_results
+    assert first.duration >= 0.095
+    assert min(done.duration for done in others) < 0.095
+    assert refused.duration is None
+
+
 def test_the_same_tool_with_the_same_id_twice() -> None:
     calls = [ToolCall("same", "add", {"a": 1}), ToolCall("same", "add", {"a": 2})]
     agent = face.Agent(scripted(calls, "done"), tools=[agent_tools.add])
@@ -199,6 +212,34 @@ def test_a_result_of_the_tools_own() -> None:
     assert_valid(agent.conversation)  # also with a tool that returned nothing
 
 
+@pytest.mark.parametrize(("field", "value"), [("text", 7), ("error", 7), ("success", "yes")])
+def test_a_result_that_is_none(field: str, value: Any) -> None:
+    def wrong() -> Any:
+        return ToolResult(**{field: value})
+
+    agent = face.Agent(scripted([("wrong", {})], "done"), tools=[wrong])
+    assert (agent.run("Go")).ok
+    assert results_of(agent)[0].startswith("Error: TypeError: ")
+    assert field in results_of(agent)[0]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_error_that_only_looks_like_a_time_out(asynchronous: bool) -> None:
+    class Slow(TimeoutError):
+        still_running = "perhaps"
+
+    def plain() -> Any:
+        raise Slow("the server did not answer")
+
+    def later() -> Any:
+        raise Slow("the server did not answer")
+
+    agent = face.Agent(scripted([("ask", {})], "done"), tools=[face.tool(later if asynchronous else plain, name="ask")])
+    result = agent.run("Go")
+    assert results_of(agent) == ["Error: Slow: the server did not answer"]
+    assert result.turns[0].tool_results[0].still_running is False
+
+
 def test_long_results_are_cut() -> None:
     def long() -> str:
         return "x" * 10_000
@@ -207,6 +248,23 @@ def test_long_results_are_cut() -> None:
     result = agent.run("Go")
     assert len(results_of(agent)[0]) < 300
     assert len(result.turns[0].tool_results[0].content) == 10_000
+
+
+def test_long_errors_are_cut_too() -> None:
+    def long(numbers: list[int]) -> Any:
+        if numbers:
+            return ToolResult.error_result("x" * 10_000)
+        raise ValueError("x" * 10_000)
+
+    calls = [("long", {"numbers": numbers}) for numbers in ([], [1], ["one"] * 1000)]
+    agent = face.Agent(scripted(calls, "done"), tools=[long], config=AgentConfig(max_tool_output=100))
+    result = agent.run("Go")
+    for text, done in zip(results_of(agent), result.turns[0].tool_results, strict=True):
+        assert text.startswith("Error: ")
+        assert len(text) < 200
+        assert "[output cut: the first 100 of " in text
+        assert len(done.error) > 9000  # the program may know all of it
+    assert_valid(agent.conversation)
 
 
 # ---------------------------------------------------------------- turns
@@ -251,6 +309,13 @@ def test_max_turns_of_the_agent_override_its_config() -> None:
         ("max_turns", True, TypeError),
         ("max_tool_calls_per_turn", -1, ValueError),
         ("tool_timeout", -1.0, ValueError),
+        ("tool_timeout", 0, ValueError),
+        ("tool_timeout", float("inf"), ValueError),
+        ("tool_timeout", "30", TypeError),
+        ("reserve_tokens", None, TypeError),
+        ("reserve_tokens", -1, ValueError),
+        ("parallel_tool_execution", "no", TypeError),
+        ("stop_on_tool_error", 1, TypeError),
         ("max_parallel_tools", 0, ValueError),
     ],
 )

@@ -263,7 +263,7 @@ def test_the_time_limit_error_survives_pickling() -> None:
                 except asyncio.CancelledError:
                     pass
         try:
-            seam.call(forever, {}, 0.01)
+            seam.call(forever, {}, 1.0)  # it has to have begun by then
         except seam.CallTimeout as error:
             print(error.still_running)
         """,

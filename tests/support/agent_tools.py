@@ -44,6 +44,12 @@ def fail_without_words() -> str:
     raise RuntimeError
 
 
+async def hang() -> str:
+    """Wait for what never comes."""
+    await asyncio.Event().wait()
+    return "never"
+
+
 def nothing() -> None:
     """Return nothing."""
 

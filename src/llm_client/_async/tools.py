@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from .._core import jsons
 from .._core.messages import ToolCall
+from .._core.options import check_count
 from .._core.tool_calls import ReadyCall, outcome, ready
 from .._core.tool_context import ToolContext
 from .._core.tool_result import ToolResult
@@ -129,6 +130,10 @@ class ToolRegistry:
             limit: How many may run at the same time; None for all.
             timeout: Seconds for each call, unless its tool has its own limit.
             max_output: Most characters of each result's text.
+
+        Raises:
+            TypeError: The limit is no whole number.
+            ValueError: It is below 1.
         """
         results: dict[int, ToolResult] = {}
         contexts = [ToolContext(call_id=call.id, tool_name=call.name) for call in calls]
@@ -156,25 +161,32 @@ class ToolRegistry:
             limit: How many may run at the same time; None for all.
             timeout: Seconds for each call, unless its tool has its own limit.
             max_output: Most characters of each result's text.
+
+        Raises:
+            TypeError: The limit is no whole number.
+            ValueError: It is below 1.
         """
-        started = time.monotonic()
+        check_count("limit", limit)
         prepared: list[tuple[int, ReadyCall]] = []
         for index, (call, context) in enumerate(zip(calls, contexts, strict=True)):
-            checked = self._ready(call, timeout, context)
+            checked = self._ready(call, timeout, context, max_output)
             if isinstance(checked, ToolResult):
                 yield index, checked
             else:
                 prepared.append((index, checked))
+        # As many begin now as may; the next, in order, whenever the reader comes back for more.
+        begun = [time.monotonic()] * (len(prepared) if limit is None else limit)
         async with seam.closing(seam.call_each([item.work for _, item in prepared], limit)) as ended:
             async for position, value in ended:
                 index, item = prepared[position]
-                duration = time.monotonic() - started
+                duration = time.monotonic() - begun[position]
                 yield index, outcome(item, value, duration=duration, max_chars=max_output)
+                begun.append(time.monotonic())
 
     async def _execute(
         self, call: ToolCall, timeout: float | None, context: ToolContext[Any] | None, max_output: int | None
     ) -> ToolResult:
-        checked = self._ready(call, timeout, context)
+        checked = self._ready(call, timeout, context, max_output)
         if isinstance(checked, ToolResult):
             return checked
         started = time.monotonic()
@@ -185,11 +197,18 @@ class ToolRegistry:
             value = error
         return outcome(checked, value, duration=time.monotonic() - started, max_chars=max_output)
 
-    def _ready(self, call: ToolCall, timeout: float | None, context: ToolContext[Any] | None) -> ReadyCall | ToolResult:
-        return ready(call, self._tools.get(call.name), known=self.names, timeout=timeout, context=context)
+    def _ready(
+        self, call: ToolCall, timeout: float | None, context: ToolContext[Any] | None, max_output: int | None
+    ) -> ReadyCall | ToolResult:
+        tool = self._tools.get(call.name)
+        return ready(call, tool, known=self.names, timeout=timeout, context=context, max_chars=max_output)
 
 
 def _text(arguments: str | Mapping[str, Any] | None) -> str:
     if arguments is None:
         return "{}"
-    return arguments if isinstance(arguments, str) else jsons.dumps_text(dict(arguments))
+    if isinstance(arguments, str):
+        return arguments
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"they are a dict or the text of one, got {type(arguments).__name__}")
+    return jsons.dumps_text(dict(arguments))

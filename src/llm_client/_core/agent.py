@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .conversation import Conversation
 from .events import StreamEvent, StreamEventType
+from .exceptions import LLMClientError
 from .messages import Message, ToolCall
 from .options import check_count, check_number
 from .results import CompletionResult
 from .structured import INVALID_OUTPUT, TEXT, OutputForm, ask_again, read_output
 from .tool_result import ToolResult
 from .usage import NO_USAGE, Usage
+
+_SWITCHES = (
+    "parallel_tool_execution",
+    "stop_on_tool_error",
+    "include_tool_errors_in_context",
+    "stream_tool_calls",
+    "final_answer",
+    "cache_response",
+)
 
 AgentStatus = Literal["success", "max_turns", "error"]
 
@@ -65,8 +76,17 @@ class AgentConfig:
                 raise TypeError(f"{name} is a whole number, got None")
         for name in ("max_turns", "max_tool_calls_per_turn", "max_tokens", "max_parallel_tools", "max_tool_output"):
             check_count(name, getattr(self, name))
-        check_number("tool_timeout", self.tool_timeout, low=0.0)
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is True or False, got {getattr(self, name)!r}")
+        if self.reserve_tokens is None:
+            raise TypeError("reserve_tokens is a whole number, got None")
         check_number("reserve_tokens", self.reserve_tokens, low=0)
+        check_number("tool_timeout", self.tool_timeout, low=0.0)
+        if self.tool_timeout is not None and not 0 < self.tool_timeout < math.inf:
+            raise ValueError(
+                f"tool_timeout is a number of seconds above 0, or None for no limit; got {self.tool_timeout}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,19 @@ class AgentResult:
     def usage(self) -> Usage:
         """The same as `total_usage`."""
         return self.total_usage
+
+    def raise_for_error(self) -> AgentResult:
+        """The result itself, unless its status is "error".
+
+        Raises:
+            APIError: The API, or the way to it, answered with an error.
+            LLMClientError: The run ended with another error.
+        """
+        if self.status == "error":
+            if self.turns:
+                self.turns[-1].completion.raise_for_error()
+            raise LLMClientError(self.error)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the conversation, as values that JSON can hold."""

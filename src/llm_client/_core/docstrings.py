@@ -13,6 +13,8 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _UNDERLINE = re.compile(r"\s*[-=~]{3,}\s*$")
+# What begins a field, a directive or an underlined title, without which a docstring can only be of Google's style.
+_OTHER_STYLE = re.compile(r"^[ \t]*(?:[:@]|\.\.|[-=~]{2,}[ \t]*$)", re.MULTILINE)
 # A wrapped line continues the one before, unless it begins an item of a list.
 _WRAP = re.compile(r"[ \t]*\n[ \t]*(?![-*•] |\d+[.)] |[ \t]*\n)")
 
@@ -40,8 +42,13 @@ def parameter_descriptions(docstring: str | None) -> dict[str, str]:
     # Imported here: a tool whose schema nobody asks for does without.
     import docstring_parser
 
+    text = inspect.cleandoc(docstring)
+    # Reading all styles and taking the one that finds most costs three times as much as reading the one there can be.
+    style = (
+        docstring_parser.DocstringStyle.AUTO if _OTHER_STYLE.search(text) else docstring_parser.DocstringStyle.GOOGLE
+    )
     try:
-        parsed = docstring_parser.parse(inspect.cleandoc(docstring))
+        parsed = docstring_parser.parse(text, style)
     except docstring_parser.ParseError:
         return {}
     described: dict[str, str] = {}

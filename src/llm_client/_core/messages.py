@@ -248,6 +248,9 @@ class Message:
         calls = value.get("tool_calls")
         if calls is not None and (isinstance(calls, (str, Mapping)) or not isinstance(calls, Iterable)):
             raise TypeError(f"tool_calls is a list, got {type(calls).__name__}")
+        name = value.get("name")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of a message is a string, got {type(name).__name__}")
         items = value.get("provider_items")
         if role is Role.TOOL and not value.get("tool_call_id"):
             raise ValueError("a message of role 'tool' needs the 'tool_call_id' of the call it answers")
@@ -256,7 +259,7 @@ class Message:
             content=content,
             tool_calls=[c if isinstance(c, ToolCall) else ToolCall.from_dict(c) for c in calls] if calls else None,
             tool_call_id=None if value.get("tool_call_id") is None else str(value["tool_call_id"]),
-            name=value.get("name"),
+            name=name,
             is_error=bool(value.get("is_error", False)),
             provider_items=ProviderItems.from_dict(items) if isinstance(items, Mapping) else items,
         )

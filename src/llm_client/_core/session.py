@@ -64,12 +64,14 @@ def load(path: str | os.PathLike[str], provided: Iterable[str]) -> Session:
     config, conversation, tools = value.get("config"), value.get("conversation"), value.get("tools")
     if not isinstance(config, Mapping) or not isinstance(conversation, Mapping) or not isinstance(tools, list):
         raise SessionFileError(f"{source} is damaged: it needs 'conversation', 'config' and 'tools'")
-    missing = sorted({str(name) for name in tools} - set(provided))
+    if not all(isinstance(name, str) for name in tools):
+        raise SessionFileError(f"{source} is damaged: 'tools' is a list of names")
+    missing = sorted(set(tools) - set(provided))
     if missing:
         raise ValueError(
             f"the session was saved with tools that are missing now: {', '.join(missing)}; pass them as tools=[...]"
         )
-    return Session(Conversation.from_dict(conversation), _config(config, source), [str(name) for name in tools])
+    return Session(Conversation.from_dict(conversation), _config(config, source), list(tools))
 
 
 def _config(value: Mapping[str, Any], source: str) -> AgentConfig:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .call_timeout import CallTimeout
 from .messages import ToolCall
 from .tool_context import ToolContext
 from .tool_result import ToolResult
@@ -43,6 +44,7 @@ def ready(
     known: list[str],
     timeout: float | None,
     context: ToolContext[Any] | None = None,
+    max_chars: int | None = None,
 ) -> ReadyCall | ToolResult:
     """Check a call; what does not fit becomes a failed result in words that the model can act on.
 
@@ -52,6 +54,7 @@ def ready(
         known: The names there are.
         timeout: Seconds, unless the tool has its own limit.
         context: Handed to a parameter annotated ToolContext.
+        max_chars: Most characters that the model reads.
     """
     if tool is None:
         tools = ", ".join(known) or "none"
@@ -61,7 +64,7 @@ def ready(
     try:
         kwargs = tool.prepare(call.arguments, context)
     except (TypeError, ValueError) as error:  # TypeError: a type of the signature that pydantic cannot describe
-        return ToolResult.error_result(str(error), name=call.name, tool_call_id=call.id)
+        return ToolResult.error_result(str(error), name=call.name, tool_call_id=call.id).shown(max_chars)
     return ReadyCall(tool, call, kwargs, tool.timeout if tool.timeout is not None else timeout)
 
 
@@ -79,17 +82,16 @@ def outcome(ready_call: ReadyCall, value: Any, *, duration: float, max_chars: in
         "tool_call_id": ready_call.call.id,
         "duration": duration,
     }
-    if not isinstance(value, Exception):
+    if not issubclass(type(value), Exception):  # isinstance() would ask the value itself, which may raise
         return ToolResult.from_value(value, max_chars=max_chars, **known)
-    still_running = bool(getattr(value, "still_running", False))
-    return ToolResult.error_result(_words(value, ready_call.timeout), still_running=still_running, **known)
+    if isinstance(value, CallTimeout):
+        ending = "; the call may still be running" if value.still_running else ""
+        error = f"no answer within {value.seconds:g} s{ending}"
+        return ToolResult.error_result(error, still_running=value.still_running, **known)
+    return ToolResult.error_result(_words(value), **known).shown(max_chars)
 
 
-def _words(error: Exception, timeout: float | None) -> str:
-    still_running = getattr(error, "still_running", None)
-    if still_running is not None and timeout is not None:
-        ending = "; the call may still be running" if still_running else ""
-        return f"no answer within {timeout:g} s{ending}"
+def _words(error: Exception) -> str:
     try:
         text = str(error)
     except Exception:  # code of the exception's class ran, and may do anything

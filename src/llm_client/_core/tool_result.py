@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .messages import Message
@@ -22,6 +22,9 @@ class ToolResult:
         duration: How long the call took, in seconds.
         still_running: The tool was given up but could not be stopped: its side effects may yet happen.
         text: What the model reads, where it is known already.
+
+    Raises:
+        TypeError: `success` is no bool, or an error or a text is no string.
     """
 
     content: Any = None
@@ -32,6 +35,13 @@ class ToolResult:
     duration: float | None = None
     still_running: bool = False
     text: str | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.success, bool):
+            raise TypeError(f"success is True or False, got {type(self.success).__name__}")
+        for name, value in (("error", self.error), ("text", self.text)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"the {name} of a tool's result is a string or None, got {type(value).__name__}")
 
     @classmethod
     def success_result(cls, content: Any, **fields: Any) -> ToolResult:
@@ -58,7 +68,7 @@ class ToolResult:
         try:
             text = limit_text(output_text(value), max_chars)
         except ToolOutputError as error:
-            return cls.error_result(str(error), **fields)
+            return cls.error_result(str(error), **fields).shown(max_chars)
         except Exception as error:  # code of the value's class ran, and may do anything
             return cls.error_result(
                 f"the result of type {type(value).__name__} could not be read: {type(error).__name__}", **fields
@@ -71,12 +81,16 @@ class ToolResult:
         Args:
             max_chars: Most characters to keep; a marker says what was cut.
         """
-        if not self.success:
-            return limit_text(f"Error: {self.error or 'the tool failed'}", max_chars)
         if self.text is not None:
             return limit_text(self.text, max_chars)
+        if not self.success:
+            return limit_text(f"Error: {self.error or 'the tool failed'}", max_chars)
         read = ToolResult.from_value(self.content, max_chars=max_chars)
         return read.text if read.text is not None else read.to_string(max_chars=max_chars)
+
+    def shown(self, max_chars: int | None) -> ToolResult:
+        """The same result, of which the model reads no more than so many characters."""
+        return replace(self, text=self.to_string(max_chars=max_chars))
 
     def to_message(self, *, include_error: bool = True) -> Message:
         """The result as a message of role "tool".

@@ -342,4 +342,4 @@ def _checked_parameters(parameters: Any, name: str) -> dict[str, Any]:
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import queue
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ from ._threads import (
 
 T = TypeVar("T")
 
+_log = logging.getLogger("llm_client.seam")
 _END: Any = object()
 
 
@@ -218,3 +220,21 @@ def _landing(flight: _flight.Flight) -> Outcome[Any] | None:
     finally:
         flight.leave(waiter)
     return flight.outcome
+
+
+def start_later(seconds: float, function: Callable[[], object]) -> None:
+    """Run something on a daemon thread in a while; its errors are logged."""
+    timer = threading.Timer(seconds, _quietly, (function,))
+    timer.name = thread_name("later")
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError as error:  # the interpreter is ending, or the system has no thread left
+        _log.debug("nothing more is done in the background: %s", error)
+
+
+def _quietly(function: Callable[[], object]) -> None:
+    try:
+        function()
+    except Exception:
+        _log.warning("%s in the background failed", name_of(function), exc_info=True)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, H
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from . import _flight
 from ._colour import is_async_callable
@@ -32,6 +33,9 @@ S = TypeVar("S")
 
 CREW_DRAIN_SECONDS = 5.0
 """How long cancelled work may take to clean up; longer than one call's, because calls drain inside of it."""
+
+dismissed: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""Tasks of crews that were cancelled because nobody wants their results: before Python 3.11 a task cannot tell."""
 
 _log = logging.getLogger("llm_client.seam")
 _END: Any = object()
@@ -216,6 +220,7 @@ async def pool(
 
 
 async def _drain(tasks: list[asyncio.Task[Any]]) -> None:
+    dismissed.update(tasks)
     for task in tasks:
         _cancel(task)
     if tasks:
@@ -385,3 +390,20 @@ class Lock:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.release()
+
+
+_background: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks only weakly
+
+
+def start_quietly(thunk: Callable[[], Awaitable[object]]) -> None:
+    """Run something as a task of the running loop, whose errors are logged."""
+    task = asyncio.get_running_loop().create_task(_quietly(thunk))
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+async def _quietly(thunk: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await thunk()
+    except Exception:
+        _log.warning("%s in the background failed", name_of(thunk), exc_info=True)

@@ -18,6 +18,7 @@ from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
+from .._core.call_timeout import CallTimeout as CallTimeout
 from ._fork import clamp, on_fork
 
 T = TypeVar("T")
@@ -38,24 +39,6 @@ _log = logging.getLogger("llm_client.threads")
 _deadline: ContextVar[float | None] = ContextVar("llm_client_deadline", default=None)
 _abandoned: set[threading.Thread] = set()
 _numbers = itertools.count(1)
-
-
-class CallTimeout(TimeoutError):
-    """A called function gave no answer in time.
-
-    Args:
-        seconds: The limit that was exceeded.
-        still_running: Whether the call could not be stopped and may still have effects.
-    """
-
-    def __init__(self, seconds: float, still_running: bool) -> None:
-        ending = "the call may still be running" if still_running else "the call was cancelled"
-        super().__init__(f"no answer within {seconds:g} s; {ending}")
-        self.seconds = seconds
-        self.still_running = still_running
-
-    def __reduce__(self) -> tuple[type[CallTimeout], tuple[float, bool]]:
-        return (type(self), (self.seconds, self.still_running))
 
 
 class CallCancelled(RuntimeError):

@@ -162,10 +162,7 @@ class Agent:
             LLMClientError: The run ended with another error.
         """
         result = self.run(message, **options)
-        if result.status == "error":
-            if result.turns:
-                result.turns[-1].completion.raise_for_error()
-            raise LLMClientError(result.error)
+        result.raise_for_error()
         return result.content
 
     def reset(self) -> None:
@@ -202,7 +199,12 @@ class Agent:
         """
 
         def ask(prompt: str) -> str:
-            return self.fork().chat(prompt)
+            result = self.fork().run(prompt)
+            result.raise_for_error()
+            if result.status == "max_turns" and result.turns[-1].tool_calls:
+                # It stopped in the middle of its work: what it last said is no answer.
+                raise LLMClientError(result.error)
+            return result.content
 
         return tool_from_function(ask, name=name, description=description)
 
