@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from llm_client._seam import _async as seam
+from llm_client._seam import _flight
 from llm_client.exceptions import ConfigurationError
 from llm_client.testing import FakeAPI, Reply, TokenCounts
 from support._async import face
@@ -199,9 +201,11 @@ class Broken:
 
     def __init__(self) -> None:
         self.broken = True
+        self.looks = 0
         self.values: dict[tuple[str, str], bytes] = {}
 
     async def get(self, collection: str, key: str) -> bytes | None:
+        self.looks += 1
         if self.broken:
             raise ConnectionError("the cache is away")
         return self.values.get((collection, key))
@@ -352,6 +356,38 @@ async def test_a_failed_call_is_tried_once_more_by_one(api: FakeAPI) -> None:
     results = await asked_at_once(api, asked, 20)
     assert len(api.requests) == 2
     assert sorted(result.ok for result in results) == [False] + [True] * 19
+
+
+async def all_joined(cache: Broken, count: int) -> None:
+    """Wait until the leader has looked twice, all others once, and all others wait for it."""
+    end = time.monotonic() + 30
+    while cache.looks < count + 1 or max(len(flight._waiters) for flight in _flight._flights.values()) < count - 1:
+        assert time.monotonic() < end
+        await seam.sleep(0.01)
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+async def test_a_failure_with_a_hundred_waiters_costs_one_more_call(api: FakeAPI, answers: int) -> None:
+    cache = Broken()
+    cache.broken = False
+    api.fail(500, "broken", times=4 - answers)
+    if answers:
+        api.reply("Hello.")
+    api.by_default("one call too many")
+    asked = provider(api, cache_backend=cache, attempts=2)
+    api.hold()
+
+    async def let_go() -> None:
+        await all_joined(cache, 100)
+        api.release()
+
+    work = [partial(asked.complete, "Hi", cache_response=True) for _ in range(100)]
+    outcomes = (await seam.gather([*work, let_go]))[:-1]
+    assert len(api.requests) == 4  # two tries of the first call, and two of one of those who waited
+    assert sorted(result.ok for result in outcomes) == ([False] + [True] * 99 if answers else [False] * 100)
+    assert sorted(result.coalesced for result in outcomes) == [False, False] + [True] * 98
+    assert asked.cache_stats.misses == 2
+    await asked.close()
 
 
 async def test_a_call_that_fails_for_good_fails_for_all(api: FakeAPI) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from datetime import timedelta
 from functools import partial
@@ -120,14 +121,31 @@ async def test_the_size_is_bounded_and_what_was_read_lately_stays(tmp_path: Path
     assert await cache.get("default", "big" + KEY[3:]) is None
 
 
-async def test_zlib_makes_entries_smaller_and_all_forms_are_read_by_all(tmp_path: Path) -> None:
-    plain, packed = face.FSCache(tmp_path), face.FSCache(tmp_path, compression="zlib")
+@pytest.mark.parametrize("compression", ["zlib", "zstd"])
+async def test_entries_are_made_smaller_and_all_forms_are_read_by_all(tmp_path: Path, compression: str) -> None:
+    plain, packed = face.FSCache(tmp_path), face.FSCache(tmp_path, compression=compression)
     value = b"the same words again, " * 500
     await packed.set("default", KEY, value)
     assert entries(tmp_path)[0].stat().st_size < 1000
     assert await plain.get("default", KEY) == value
     await plain.set("default", KEY, value)
     assert await packed.get("default", KEY) == value
+
+
+async def test_an_entry_that_only_others_can_read_is_a_miss_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await face.FSCache(tmp_path, compression="zstd").set("default", KEY, b"the same words again, " * 500)
+    monkeypatch.setattr(sys, "version_info", (3, 13))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    cache = face.FSCache(tmp_path)
+    for _ in range(2):
+        assert await cache.get("default", KEY) is None
+    assert [record.getMessage()[:30] for record in caplog.records] == ["the entry cannot be read here:"]
+    assert await cache.purge(older_than=1000) == 0
+    assert len(entries(tmp_path)) == 1
+    monkeypatch.undo()
+    assert await cache.get("default", KEY) is not None
 
 
 @pytest.mark.parametrize(

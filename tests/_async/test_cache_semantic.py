@@ -149,6 +149,52 @@ async def test_an_embedding_provider_and_its_cost(api: FakeAPI) -> None:
     await vectors.close()
 
 
+async def test_openai_makes_the_vectors_on_the_same_key(api: FakeAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with face.QdrantCache(":memory:", embedder="openai") as cache:
+        asked = provider(api, cache, api_key="sk-of-this-provider")
+        api.reply(embeddings=[embedder(FIRST)])
+        api.reply("Paris")
+        await asked.complete(FIRST, cache_response=True)
+        api.reply(embeddings=[embedder(NEAR)])
+        hit = await asked.complete(NEAR, cache_response=True)
+        assert (hit.cached, hit.content) == (True, "Paris")
+        assert [request.endpoint for request in api.requests] == ["embeddings", "chat", "embeddings"]
+        assert {request.headers["authorization"] for request in api.requests} == {"Bearer sk-of-this-provider"}
+        assert api.requests[0].body["model"] == "text-embedding-3-small"
+        assert asked.cache_stats.embedding_cost > 0
+        await asked.close()
+
+
+async def test_openai_without_any_key_is_a_miss_that_names_it(
+    api: FakeAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("LLM_CLIENT_DISABLE_DOTENV", "1")
+    async with face.QdrantCache(":memory:", embedder="openai") as cache:
+        asked = face.AnthropicProvider(base_url=api.anthropic_url, cache_backend=cache)
+        api.reply("yes")
+        assert (await asked.complete(FIRST, cache_response=True)).content == "yes"
+        assert "set the environment variable OPENAI_API_KEY" in caplog.text
+        await asked.close()
+
+
+async def test_several_providers_of_a_program_share_a_folder(
+    api: FakeAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, other = provider(api, "qdrant"), provider(api, "qdrant")
+    api.reply("Paris")
+    assert not (await one.complete(FIRST, cache_response=True)).cached
+    assert (await other.complete(FIRST, cache_response=True)).cached
+    await one.close()
+    assert (await other.complete(FIRST, cache_response=True)).cached
+    await other.close()
+    assert (await one.complete(FIRST, cache_response=True)).cached
+    assert (one.cache_stats.errors, other.cache_stats.errors) == (0, 0)
+    await one.close()
+
+
 async def test_an_embedder_that_fails_is_a_miss(api: FakeAPI) -> None:
     def broken(text: str) -> list[float]:
         raise ConnectionError("no vectors today")

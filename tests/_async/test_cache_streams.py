@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llm_client._async.shared_stream import _streams
 from llm_client._seam import _async as seam
 from llm_client.testing import FakeAPI, Reply
 from support._async import face
@@ -208,6 +210,25 @@ async def test_a_stream_that_fails_at_once_is_tried_once_more_by_one(api: FakeAP
     outcomes = await seam.gather([*[partial(read, asked) for _ in range(10)], let_go])
     last = sorted(events[-1].type.value for events in outcomes[:-1])
     assert last == ["done"] * 9 + ["error"]
+    assert len(api.requests) == 2
+    await asked.close()
+
+
+async def test_a_stream_that_always_fails_at_once_is_tried_twice_in_all(api: FakeAPI) -> None:
+    api.fail(500, "broken", times=2)
+    api.by_default("one call too many")
+    asked = provider(api, attempts=1)
+    api.hold()
+
+    async def let_go() -> None:
+        end = time.monotonic() + 30
+        while not any(len(stream._readers) == 40 for stream in _streams.get().values()):
+            assert time.monotonic() < end
+            await seam.sleep(0.01)
+        api.release()
+
+    outcomes = await seam.gather([*[partial(read, asked) for _ in range(40)], let_go])
+    assert [[event.type.value for event in events] for events in outcomes[:-1]] == [["error"]] * 40
     assert len(api.requests) == 2
     await asked.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from llm_client._seam import _sync as seam
+from llm_client._seam import _flight
 from llm_client.exceptions import ConfigurationError
 from llm_client.testing import FakeAPI, Reply, TokenCounts
 from support._sync import face
@@ -201,9 +203,11 @@ class Broken:
 
     def __init__(self) -> None:
         self.broken = True
+        self.looks = 0
         self.values: dict[tuple[str, str], bytes] = {}
 
     def get(self, collection: str, key: str) -> bytes | None:
+        self.looks += 1
         if self.broken:
             raise ConnectionError("the cache is away")
         return self.values.get((collection, key))
@@ -354,6 +358,38 @@ def test_a_failed_call_is_tried_once_more_by_one(api: FakeAPI) -> None:
     results = asked_at_once(api, asked, 20)
     assert len(api.requests) == 2
     assert sorted(result.ok for result in results) == [False] + [True] * 19
+
+
+def all_joined(cache: Broken, count: int) -> None:
+    """Wait until the leader has looked twice, all others once, and all others wait for it."""
+    end = time.monotonic() + 30
+    while cache.looks < count + 1 or max(len(flight._waiters) for flight in _flight._flights.values()) < count - 1:
+        assert time.monotonic() < end
+        seam.sleep(0.01)
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_failure_with_a_hundred_waiters_costs_one_more_call(api: FakeAPI, answers: int) -> None:
+    cache = Broken()
+    cache.broken = False
+    api.fail(500, "broken", times=4 - answers)
+    if answers:
+        api.reply("Hello.")
+    api.by_default("one call too many")
+    asked = provider(api, cache_backend=cache, attempts=2)
+    api.hold()
+
+    def let_go() -> None:
+        all_joined(cache, 100)
+        api.release()
+
+    work = [partial(asked.complete, "Hi", cache_response=True) for _ in range(100)]
+    outcomes = (seam.gather([*work, let_go]))[:-1]
+    assert len(api.requests) == 4  # two tries of the first call, and two of one of those who waited
+    assert sorted(result.ok for result in outcomes) == ([False] + [True] * 99 if answers else [False] * 100)
+    assert sorted(result.coalesced for result in outcomes) == [False, False] + [True] * 98
+    assert asked.cache_stats.misses == 2
+    asked.close()
 
 
 def test_a_call_that_fails_for_good_fails_for_all(api: FakeAPI) -> None:

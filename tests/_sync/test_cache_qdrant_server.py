@@ -24,7 +24,7 @@ def test_entries_are_stored_found_and_removed_on_a_server() -> None:
     with start_qdrant(api_key="secret") as url:
         cache = face.QdrantCache(url=url, api_key="secret", embedder=embedder)
         assert cache.get("default", KEY) is None
-        question, near = SemanticQuestion("f", "abcd"), SemanticQuestion("f", "abcde")
+        question, near = SemanticQuestion("f", "How old is it?"), SemanticQuestion("f", "What age has it?")
         assert cache.find("default", question) is None
         cache.keep("default", KEY, b"value", question)
         assert cache.get("default", KEY) == b"value"
@@ -32,7 +32,7 @@ def test_entries_are_stored_found_and_removed_on_a_server() -> None:
         assert found is not None
         assert found[0] == b"value"
         assert 0.999 < found[1] <= 1.0
-        assert cache.find("default", SemanticQuestion("g", "abcd")) is None
+        assert cache.find("default", SemanticQuestion("g", "How old is it?")) is None
         assert cache.purge("default", older_than=60) == 0
         assert cache.delete("default", KEY)
         assert cache.find("default", near) is None

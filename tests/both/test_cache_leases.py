@@ -22,7 +22,7 @@ PROGRAM = """
     face, url, dsn, redis, collection = sys.argv[1:]
     settings = dict(
         model="gpt-5.6-luna", base_url=url, cache_backend="pg_redis", pg_dsn=dsn, redis_url=redis,
-        cache_collection=collection,
+        cache_collection=collection, attempts=1,
     )
 
     async def main():
@@ -56,7 +56,7 @@ class Programs:
     def finish(self) -> list[str]:
         said = []
         for process in self.running:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=90)
             assert process.returncode == 0, err
             said.append(out.strip())
         return said
@@ -77,7 +77,7 @@ def test_eight_processes_make_one_call(api: FakeAPI, programs: Programs) -> None
     api.hold()
     for number in range(8):
         programs.start("async" if number % 2 else "sync")
-    api.wait_for_requests(1, timeout=30)
+    api.wait_for_requests(1, timeout=90)
     api.release()
     said = programs.finish()
     assert sorted(said) == ["Hello. False"] + ["Hello. True"] * 7
@@ -88,15 +88,27 @@ def test_a_holder_that_dies_costs_one_more_call(api: FakeAPI, programs: Programs
     api.reply("Hello.", times=2)
     api.hold()
     holder = programs.start("sync")
-    api.wait_for_requests(1, timeout=30)
+    api.wait_for_requests(1, timeout=90)
     for number in range(3):
         programs.start("async" if number % 2 else "sync")
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     programs.running.remove(holder)
-    api.wait_for_requests(2, timeout=30)
+    api.wait_for_requests(2, timeout=90)
     api.release()
     assert sorted(programs.finish()) == ["Hello. False"] + ["Hello. True"] * 2
+    assert len(api.requests) == 2
+
+
+def test_a_failed_call_is_tried_again_by_one_process(api: FakeAPI, programs: Programs) -> None:
+    api.fail(500, "broken")
+    api.reply("Hello.")
+    api.hold()
+    for number in range(3):
+        programs.start("async" if number % 2 else "sync")
+    api.wait_for_requests(1, timeout=90)
+    api.release()
+    assert sorted(programs.finish()) == ["False", "Hello. False", "Hello. True"]
     assert len(api.requests) == 2
 
 
@@ -104,7 +116,7 @@ def test_a_lease_is_renewed_while_the_call_lasts(api: FakeAPI, programs: Program
     api.reply("Hello.")
     api.hold()
     programs.start("sync")
-    api.wait_for_requests(1, timeout=30)
+    api.wait_for_requests(1, timeout=90)
     programs.start("async")
     # Longer than a lease: without renewal the second process would ask too.
     end = time.monotonic() + 6.5

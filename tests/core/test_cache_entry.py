@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from llm_client._core import jsons
 from llm_client._core.cache_answers import as_events, as_hit, as_shared, shared_event
 from llm_client._core.cache_entry import Entry, decode_entry, encode_entry, is_worth_keeping
-from llm_client._core.cache_frame import DamagedEntry, check_compression, seal, unseal
+from llm_client._core.cache_frame import DamagedEntry, UnreadableEntry, check_compression, seal, unseal
 from llm_client._core.cache_vectors import StoredVector, decode_vector, encode_vector, joined, to_stored
 from llm_client._core.events import StreamEvent, StreamEventType
 from llm_client._core.messages import ProviderItems, ToolCall, ToolCallDelta
@@ -206,11 +207,27 @@ def test_a_sealed_entry_opens_and_shows_any_change(
         unseal(data[:position])
 
 
-def test_compression_is_checked_and_saves_space() -> None:
+@pytest.mark.parametrize("compression", ["zlib", "zstd"])
+def test_compression_is_checked_and_saves_space(compression: Literal["zlib", "zstd"]) -> None:
+    check_compression(compression)
     content = b"the same words again and again, " * 100
-    assert len(seal(content, 0.0, "zlib")) < len(content) / 10
+    sealed = seal(content, 7.0, compression)
+    assert len(sealed) < len(content) / 10
+    assert unseal(sealed) == (content, 7.0)
+    assert unseal(seal(b"short", 7.0, compression)) == (b"short", 7.0)
     with pytest.raises(ValueError, match="compression is None"):
         check_compression("lzma")
+
+
+def test_zstd_names_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = seal(b"the same words again and again, " * 100, 7.0, "zstd")
+    monkeypatch.setattr(sys, "version_info", (3, 13))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ImportError, match="pip install zstandard"):
+        check_compression("zstd")
+    with pytest.raises(UnreadableEntry, match="pip install zstandard") as caught:
+        unseal(sealed)
+    assert caught.value.created == 7.0
 
 
 def test_vectors_come_back_exactly() -> None:

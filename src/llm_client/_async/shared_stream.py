@@ -26,12 +26,13 @@ class SharedStream:
         keep: Called with all events when the last one is DONE, before anybody gets it.
     """
 
-    __slots__ = ("_keep", "_readers", "_source", "_unclosed", "_withdraw", "ended", "events", "failure")
+    __slots__ = ("_keep", "_readers", "_source", "_unclosed", "_withdraw", "again", "ended", "events", "failure")
 
     def __init__(self, source: Any, keep: Callable[[list[StreamEvent]], Any]) -> None:
         self.events: list[StreamEvent] = []
         self.ended = False
         self.failure: Exception | None = None
+        self.again: SharedStream | None = None  # the next try of those whose first one this was
         self._source = source
         self._keep = keep
         self._readers: deque[None] = deque()
@@ -126,12 +127,30 @@ class SharedStream:
 _streams: Any = seam.per_loop(dict, dict.clear)
 
 
-def find_stream(key: Hashable, make: Callable[[], SharedStream]) -> tuple[SharedStream, bool]:
+def find_stream(
+    key: Hashable, make: Callable[[], SharedStream], failed: SharedStream | None = None
+) -> tuple[SharedStream, bool]:
     """The running stream of a key, else a new one; tells whether it is new.
 
     In this face a stream is shared by the readers that `seam.per_loop` puts together: those of one event loop, or
     where there is none, of one process.
+
+    Args:
+        key: What makes streams equal.
+        make: Makes a new one.
+        failed: One that failed at once. Those who waited for it share one more try, also after that has ended.
     """
+    again = None if failed is None else failed.again
+    if again is not None and (again.complete or not again.ended):
+        again.enter()
+        return again, False
+    stream, new = _find(key, make)
+    if failed is not None:
+        failed.again = stream
+    return stream, new
+
+
+def _find(key: Hashable, make: Callable[[], SharedStream]) -> tuple[SharedStream, bool]:
     streams = _streams.get()
     running = streams.get(key)
     if running is None or running.ended:

@@ -46,7 +46,7 @@ def as_events(entry: Entry, hit: CompletionResult, now: float) -> Iterator[Strea
         yield event
 
 
-def as_shared(result: CompletionResult, form: OutputForm, stored: CompletionResult | None) -> CompletionResult:
+def as_shared(result: CompletionResult, form: OutputForm, stored: Entry | None) -> CompletionResult:
     """An answer as it goes to those who did not make the call.
 
     Args:
@@ -54,12 +54,13 @@ def as_shared(result: CompletionResult, form: OutputForm, stored: CompletionResu
         form: What this caller asked for.
         stored: A copy of the answer that nobody else holds, where there is one.
     """
-    own = result if stored is None else replace(stored, cached=result.cached)
-    calls = None if own.tool_calls is None else list(own.tool_calls)
-    shared = replace(own, coalesced=True, tool_calls=calls, attempts=(), cache_similarity=result.cache_similarity)
-    if not result.ok:
-        return shared
-    return in_form(form, replace(shared, usage=free_of_charge(result.usage)))
+    if stored is not None:
+        shared = stored.hit(result.cache_similarity, cached=result.cached, coalesced=True)
+        return shared if form.read is None else in_form(form, shared)
+    calls = None if result.tool_calls is None else list(result.tool_calls)
+    usage = free_of_charge(result.usage) if result.ok else result.usage
+    shared = replace(result, coalesced=True, tool_calls=calls, attempts=(), usage=usage)
+    return in_form(form, shared) if result.ok else shared
 
 
 def shared_event(event: StreamEvent, form: OutputForm) -> StreamEvent:

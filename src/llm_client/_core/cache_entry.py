@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from typing import Any
 
 from . import jsons
@@ -22,6 +23,9 @@ _PLAIN = (
     *("content", "reasoning", "model", "finish_reason", "raw_finish_reason", "raw", "refusal", "request_id"),
     "provider",
 )
+_FIELDS = frozenset((*_PLAIN, "tool_calls", "provider_items"))
+_USAGE = frozenset(field.name for field in fields_of(Usage))
+_FREE = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +46,18 @@ class Entry:
         """The answer as it came."""
         return CompletionResult(usage=Usage(**self.usage), **self.fields)
 
-    def hit(self, similarity: float | None) -> CompletionResult:
-        """The answer as one that a cache gave.
+    def hit(self, similarity: float | None, *, cached: bool = True, coalesced: bool = False) -> CompletionResult:
+        """The answer as one that nobody pays for.
 
         Args:
             similarity: How near the stored question was, where the cache knows similar ones.
+            cached: Whether a cache gave it.
+            coalesced: Whether an equal call in flight gave it.
         """
-        usage = Usage(**{**self.usage, "input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0})
-        return CompletionResult(usage=usage, cached=True, cache_similarity=similarity, **self.fields)
+        usage = Usage(**{**self.usage, **_FREE})
+        return CompletionResult(
+            usage=usage, cached=cached, coalesced=coalesced, cache_similarity=similarity, **self.fields
+        )
 
     @property
     def cost(self) -> float:
@@ -113,8 +121,10 @@ def decode_entry(data: bytes) -> Entry | None:
             fields["tool_calls"] = [ToolCall(*call) for call in calls]
         if items is not None:
             fields["provider_items"] = ProviderItems.from_dict(items)
+        # Looked at rather than made: that costs as much as all the rest of a hit.
+        if not (fields.keys() <= _FIELDS and usage.keys() <= _USAGE and isinstance(usage["total_tokens"], int)):
+            return None
         entry = Entry(fields, usage, listed)
-        entry.result()
         if listed is not None:
             entry.replay(NOTHING, 0.0)
         return entry

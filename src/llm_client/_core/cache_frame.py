@@ -12,12 +12,26 @@ Compression = Literal["zlib", "zstd"]
 
 _MAGIC = b"LCE1"
 _HEADER = struct.Struct("<4sBdI")  # magic, form of the content, time of writing, checksum of all else
+_CHECKED = struct.Struct("<Bd")
 _PLAIN, _ZLIB, _ZSTD = 0, 1, 2
 _WORTH_IT = 256  # bytes: below, compression saves nothing
 
 
 class DamagedEntry(ValueError):
     """These bytes are no whole entry."""
+
+
+class UnreadableEntry(DamagedEntry):
+    """This entry is whole, but its compression is unknown here: to other programs it is worth something.
+
+    Args:
+        message: What is missing.
+        created: When the entry was written.
+    """
+
+    def __init__(self, message: str, created: float) -> None:
+        super().__init__(message)
+        self.created = created
 
 
 def check_compression(name: str | None) -> None:
@@ -53,6 +67,7 @@ def unseal(data: bytes) -> tuple[bytes, float]:
 
     Raises:
         DamagedEntry: The bytes are cut off or altered, or no entry at all.
+        UnreadableEntry: This Python cannot undo the compression.
     """
     if len(data) < _HEADER.size:
         raise DamagedEntry("the entry is cut off")
@@ -66,12 +81,14 @@ def unseal(data: bytes) -> tuple[bytes, float]:
         return content, created
     try:
         return (zlib.decompress(content) if form == _ZLIB else _zstd().decompress(content)), created
-    except (ImportError, zlib.error) as error:
+    except ImportError as error:
+        raise UnreadableEntry(f"the entry cannot be read here: {error}", created) from error
+    except zlib.error as error:
         raise DamagedEntry(f"the entry cannot be read: {error}") from error
 
 
 def _checksum(form: int, created: float, content: bytes) -> int:
-    return zlib.crc32(content, zlib.crc32(struct.pack("<Bd", form, created)))
+    return zlib.crc32(content, zlib.crc32(_CHECKED.pack(form, created)))
 
 
 def _zstd() -> Any:

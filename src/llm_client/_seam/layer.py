@@ -5,8 +5,6 @@ from __future__ import annotations
 from .._core.log import logger
 from ._threads import now
 
-_log = logger("cache")
-
 
 class Layer:
     """Whether a server is worth asking.
@@ -17,15 +15,22 @@ class Layer:
     Args:
         name: How messages call it.
         pause: Seconds without a try after a failure.
+        user: Who goes on without it, and whose logger is told.
     """
 
-    __slots__ = ("_name", "_pause", "_until", "errors")
+    __slots__ = ("_log", "_name", "_pause", "_until", "_user", "errors")
 
-    def __init__(self, name: str, pause: float) -> None:
+    def __init__(self, name: str, pause: float, user: str = "cache") -> None:
+        self._log = logger(user)
+        self._user = user
         self._name = name
         self._pause = pause
         self._until: float | None = None
         self.errors = 0
+
+    def is_away(self) -> bool:
+        """Whether it has failed and is not to be tried now, or is being tried by somebody else."""
+        return self._until is not None and now() < self._until
 
     def is_up(self) -> bool:
         """Whether to ask it now."""
@@ -42,10 +47,12 @@ class Layer:
         self.errors += 1
         first, self._until = self._until is None, now() + self._pause
         if first:
-            _log.warning("the cache goes on without %s, which failed: %s: %s", self._name, type(error).__name__, error)
+            self._log.warning(
+                "the %s goes on without %s, which failed: %s: %s", self._user, self._name, type(error).__name__, error
+            )
 
     def worked(self) -> None:
         """Take note of an answer."""
         if self._until is not None:
             self._until = None
-            _log.info("the cache uses %s again", self._name)
+            self._log.info("the %s uses %s again", self._user, self._name)

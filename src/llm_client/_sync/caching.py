@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from .._core.cache_key import Question
 from .._core.cache_names import DEFAULT_COLLECTION
 from .._core.cache_options import CacheCall, CacheSettings
 from .._core.cache_stats import CacheStats
+from .._core.endpoint import Endpoint
 from .._core.events import StreamEvent, StreamEventType
 from .._core.results import CompletionResult
 from .._core.retry import is_retryable
@@ -30,6 +32,21 @@ _INTERRUPTED = {
     "status": 503,
     "error": "the stream was interrupted: the equal call that it shared was stopped",
 }
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a call ended that others may share.
+
+    Args:
+        result: What the one who made it gets.
+        data: The same as an entry; None where it is not worth keeping.
+        again: How the next try ended, where this one failed.
+    """
+
+    result: CompletionResult
+    data: bytes | None = None
+    again: Outcome | None = None
 
 
 class Caching:
@@ -53,6 +70,12 @@ class Caching:
         self._scope = (*scope, getattr(self.backend, "identity", None) or id(self.backend))
         self._tally = Tally(("hits", "misses", "coalesced", "errors", "saved_cost"))
         self.store = GuardedCache(self.backend, self._tally)
+
+    def lend_account(self, account: Endpoint) -> None:
+        """Offer the cache the server and key that it may ask for embeddings of OpenAI."""
+        lend = getattr(self.backend, "lend_account", None)
+        if lend is not None:
+            lend(account)
 
     def stats(self) -> CacheStats:
         """What the cache has done so far."""
@@ -87,22 +110,48 @@ class Caching:
             if found is not None:
                 return self._count_hit(found[0], found[1])
         if not call.coalesce:
-            return (self._ask(call, question, fetch))[0]
+            return (self._ask(call, question, fetch)).result
         flight = ("complete", *self._scope, call.collection, call.mode, question.key)
         lead = partial(self._lead, call, question, form, fetch)
-        (result, data), led = seam.shared_call(flight, lead)
-        if not led and not result.ok and is_retryable(result.status, {}):
-            # One of those who waited tries once more; the others wait for that.
-            (result, data), led = seam.shared_call(flight, lead)
+        first, led = seam.shared_call(flight, lead)
+        last = first
+        if not led and not first.result.ok and is_retryable(first.result.status, {}):
+            # One of those who waited tries once more; the others take what comes of that, also those who wake up
+            # after it has failed.
+            own: list[bool] = []
+            last, _ = seam.shared_call(flight, partial(_once_more, first, lead, own))
+            first.again = last
+            led = bool(own)
         if led:
-            return result
-        entry = None if data is None else decode_entry(data)
-        self._tally.add(coalesced=1, saved_cost=_cost(result) if result.ok else 0.0)
-        return as_shared(result, form, None if entry is None else entry.result())
+            return last.result
+        entry = None if last.data is None else decode_entry(last.data)
+        self._tally.add(coalesced=1, saved_cost=_cost(last.result) if last.result.ok else 0.0)
+        return as_shared(last.result, form, entry)
 
-    def _lead(
-        self, call: CacheCall, question: Question, form: OutputForm, fetch: Callable[[], Any]
-    ) -> tuple[CompletionResult, bytes | None]:
+    def look(self, call: CacheCall, question: Question, form: OutputForm) -> CompletionResult | None:
+        """A stored answer, None where there is none or the caller wants a new one: for what is not asked at once.
+
+        Args:
+            call: What the caller said about the cache.
+            question: What is asked.
+            form: What the answer must look like.
+        """
+        found = self._find(call, question, form) if call.reads else None
+        return None if found is None else self._count_hit(found[0], found[1])
+
+    def keep(self, call: CacheCall, question: Question, result: CompletionResult) -> None:
+        """Store an answer that came in another way than by `complete`, if it is worth it.
+
+        Args:
+            call: What the caller said about the cache.
+            question: What was asked.
+            result: The answer.
+        """
+        self._tally.add(misses=1)
+        if is_worth_keeping(result):
+            self._store(call, question, encode_entry(result))
+
+    def _lead(self, call: CacheCall, question: Question, form: OutputForm, fetch: Callable[[], Any]) -> Outcome:
         if call.reads and self.store.leases:
             find = partial(self._find_for_all, call, question, form)
             ask = partial(self._ask, call, question, fetch)
@@ -114,22 +163,18 @@ class Caching:
                 return found
         return self._ask(call, question, fetch)
 
-    def _find_for_all(
-        self, call: CacheCall, question: Question, form: OutputForm
-    ) -> tuple[CompletionResult, bytes] | None:
+    def _find_for_all(self, call: CacheCall, question: Question, form: OutputForm) -> Outcome | None:
         found = self._find(call, question, form, exact=True)
-        return None if found is None else (self._count_hit(found[0], found[1]), found[2])
+        return None if found is None else Outcome(self._count_hit(found[0], found[1]), found[2])
 
-    def _ask(
-        self, call: CacheCall, question: Question, fetch: Callable[[], Any]
-    ) -> tuple[CompletionResult, bytes | None]:
+    def _ask(self, call: CacheCall, question: Question, fetch: Callable[[], Any]) -> Outcome:
         self._tally.add(misses=1)
         result: CompletionResult = fetch()
         if not is_worth_keeping(result):
-            return result, None
+            return Outcome(result)
         data = encode_entry(result)
         self._store(call, question, data)
-        return result, data
+        return Outcome(result, data)
 
     # ------------------------------------------------------------ streams
 
@@ -152,9 +197,10 @@ class Caching:
                 return
         make = partial(self._new_stream, call, question, form, fetch)
         key = ("stream", *self._scope, call.collection, call.mode, question.key)
+        failed = None
         for again in (True, False):
             if call.coalesce:
-                stream, led = find_stream(key, make)
+                stream, led = find_stream(key, make, failed)
             else:
                 stream, led = make(), True
                 stream.enter()
@@ -172,6 +218,7 @@ class Caching:
                 return
             if position:
                 break
+            failed = stream if stream.complete else None
         # What came cannot be continued with another answer.
         yield StreamEvent(StreamEventType.ERROR, dict(_INTERRUPTED))
 
@@ -232,6 +279,13 @@ class Caching:
     def _count_hit(self, hit: CompletionResult, entry: Entry) -> CompletionResult:
         self._tally.add(hits=1, saved_cost=entry.cost)
         return hit
+
+
+def _once_more(first: Outcome, lead: Callable[[], Any], own: list[bool]) -> Outcome:
+    if first.again is None:
+        own.append(True)
+        first.again = lead()
+    return first.again
 
 
 def _cost(result: CompletionResult) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import math
 import os
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -14,15 +14,17 @@ from typing import Any
 
 from ..._core.cache_key import SemanticQuestion
 from ..._core.cache_names import safe_name
-from ..._core.log import logger, warn_once
+from ..._core.cache_similar import may_be_same
+from ..._core.endpoint import Endpoint
 from ..._seam import _async as seam
 from ..._seam._extras import require
+from ..._seam._fork import ForkLock
 from .base import BaseCache, seconds_of
+from .embedder import Embedder
 
-_log = logger("cache")
 _SPACE = uuid.UUID("6c6c6d63-6163-4865-8000-000000000001")  # of the points' ids
-_REMEMBERED = 256
 _PREFIX = "llm_cache_"
+_CANDIDATES = 8  # looked at where the nearest question's words do not allow a hit
 
 
 class QdrantCache(BaseCache):
@@ -30,17 +32,22 @@ class QdrantCache(BaseCache):
 
     Only the last user message may differ: model, system prompt, earlier turns, tools, format and all other parameters
     must be equal, and the similarity must reach the threshold. A lower threshold answers more questions from the cache,
-    and more of them wrongly: embeddings see little difference between "in 2023" and "in 2024", or with and without a
-    "not". Raise it, or use no embedder, where that matters.
+    and more of them wrongly. No threshold alone is safe: embeddings see little difference between "in 2023" and "in
+    2024", with and without a "not", or "A to B" and "B to A", often less than between a question and its paraphrase. So
+    the words must allow it too: see `careful`. Use no embedder where a wrong answer is worse than paying again.
 
     Args:
-        path: A folder for Qdrant's own engine inside this process, which one process at a time can use; ":memory:" for
-            none. Default, without a url: "./cache/qdrant".
+        path: A folder for Qdrant's own engine inside this process, which one event loop of one process, or its blocking
+            code, can use at a time; ":memory:" for none. Default, without a url: "./cache/qdrant".
         url: A server's address. Default: QDRANT_URL.
         api_key: The server's key. Default: QDRANT_API_KEY.
         embedder: Turns a text into a vector: a function of this face, a provider of embeddings, or "openai"
-            (text-embedding-3-small, with OPENAI_API_KEY). Without one only exact questions are found.
+            (text-embedding-3-small, with the key and server of the OpenAI provider that the cache serves, else with
+            OPENAI_API_KEY). Without one only exact questions are found.
         similarity_threshold: The least cosine similarity of two questions that mean the same.
+        careful: Also let the words decide: no hit where numbers, symbols or the count of negations differ, where the
+            same words stand in another order or only single words of the same sentence differ, nor for questions of
+            more than 100 words. Gives up some hits, and nearly all wrong ones; False leaves it to the threshold.
         tenant: Entries of other tenants in the same collection are never found.
         timeout: Longest wait in seconds for the server.
 
@@ -58,6 +65,7 @@ class QdrantCache(BaseCache):
         api_key: str | None = None,
         embedder: Any = None,
         similarity_threshold: float = 0.97,
+        careful: bool = True,
         tenant: str | None = None,
         timeout: float = 5.0,
     ) -> None:
@@ -73,18 +81,23 @@ class QdrantCache(BaseCache):
             api_key = api_key or os.environ.get("QDRANT_API_KEY")
         place = url or (path if path == ":memory:" else os.path.abspath(path or os.path.join("cache", "qdrant")))
         self.similarity_threshold = similarity_threshold
-        self.embedding_cost = 0.0
+        self.careful = careful
         self._place = str(place)
         self._tenant = tenant or ""
-        self._clients = seam.per_loop(partial(seam.qdrant_client, self._place, api_key, timeout))
-        self._embedder, self._embedder_name = _read_embedder(embedder)
-        self._vectors: dict[str, list[float]] = {}  # of the latest questions: a miss needs its vector twice
-        self._calling = seam.Lock()
-        # Qdrant's engine inside the process is not made for several threads or tasks at once.
-        self._local = url is None
+        self._engine = _engine(self._place, api_key, timeout, local=url is None)
+        self._embedder = Embedder(embedder)
 
     def __repr__(self) -> str:
         return f"QdrantCache({self._place!r}, similarity_threshold={self.similarity_threshold})"
+
+    @property
+    def embedding_cost(self) -> float:
+        """Dollars spent on embeddings so far."""
+        return self._embedder.cost
+
+    def lend_account(self, account: Endpoint) -> None:
+        """Have the embedder "openai" use the key and server of the OpenAI provider that this cache serves."""
+        self._embedder.lend(account)
 
     async def get(self, collection: str, key: str) -> bytes | None:
         """The value stored for this very question, None where there is none."""
@@ -92,19 +105,19 @@ class QdrantCache(BaseCache):
 
     async def set(self, collection: str, key: str, value: bytes) -> None:
         """Store a value that only its very question finds."""
-        await self._run(self._put, collection, key, value, None, None)
+        await self._run(self._put, collection, key, value)
 
     async def find(self, collection: str, question: SemanticQuestion) -> tuple[bytes, float] | None:
         """The value stored for the most similar question, and how similar it is; None where none is near enough."""
-        vector = await self._vector(question.text)
+        vector = await self._embedder.vector(question.text)
         if vector is None:
             return None
-        return await self._run(self._nearest, collection, question.fingerprint, vector)  # type: ignore[no-any-return]
+        return await self._run(self._nearest, collection, question, vector)  # type: ignore[no-any-return]
 
     async def keep(self, collection: str, key: str, value: bytes, question: SemanticQuestion) -> None:
         """Store a value that similar questions find too."""
-        vector = await self._vector(question.text)
-        await self._run(self._put, collection, key, value, question.fingerprint, vector)
+        vector = await self._embedder.vector(question.text)
+        await self._run(self._put, collection, key, value, question, vector)
 
     async def delete(self, collection: str, key: str) -> bool:
         """Remove an entry; tells whether it was there."""
@@ -128,43 +141,16 @@ class QdrantCache(BaseCache):
 
     async def close(self) -> None:
         """Close the connections of the current loop or process; a closed cache that is used opens new ones."""
-        await self._clients.close()
-
-    # ------------------------------------------------------------ vectors
-
-    async def _vector(self, text: str) -> list[float] | None:
-        if self._embedder is None:
-            message = "QdrantCache has no embedder: only the very same question is found; pass embedder=..."
-            warn_once(_log, ("qdrant", "no embedder"), message)
-            return None
-        known = self._vectors.get(text)
-        if known is not None:
-            return known
-        made = await seam.resolve(self._embedder(text), "the embedder")
-        vector = self._read_vector(made)
-        while len(self._vectors) >= _REMEMBERED:
-            self._vectors.pop(next(iter(self._vectors), ""), None)
-        self._vectors[text] = vector
-        return vector
-
-    def _read_vector(self, made: Any) -> list[float]:
-        if hasattr(made, "raise_for_error"):
-            made.raise_for_error()
-            self.embedding_cost += made.usage.total_cost or 0.0
-            made = made.embedding
-        vector = [float(number) for number in made]
-        length = math.sqrt(sum(number * number for number in vector))
-        if not vector or not math.isfinite(length) or length == 0.0:
-            raise ValueError("the embedder made no vector that has a direction")
-        return vector
+        await self._engine.close(self)
+        await self._embedder.close()
 
     # ------------------------------------------------------------ Qdrant
 
     async def _run(self, operation: Callable[..., Any], *arguments: Any) -> Any:
-        client = self._clients.get()
-        if not self._local:
+        client, calling = self._engine.open(self)
+        if calling is None:
             return await operation(client, *arguments)
-        async with self._calling:
+        async with calling:
             return await operation(client, *arguments)
 
     async def _get(self, client: Any, collection: str, key: str) -> bytes | None:
@@ -175,29 +161,29 @@ class QdrantCache(BaseCache):
         return _value(points[0].payload) if points else None
 
     async def _nearest(
-        self, client: Any, collection: str, fingerprint: str, vector: list[float]
+        self, client: Any, collection: str, question: SemanticQuestion, vector: list[float]
     ) -> tuple[bytes, float] | None:
         from qdrant_client import models
 
         name = self._vector_name(collection, vector)
         if not await client.collection_exists(name):
             return None
-        equal = {"fingerprint": fingerprint, "tenant": self._tenant}
+        equal = {"fingerprint": question.fingerprint, "tenant": self._tenant}
         found = await client.query_points(
             name,
             query=vector,
             query_filter=models.Filter(
                 must=[models.FieldCondition(key=key, match=models.MatchValue(value=equal[key])) for key in equal]
             ),
-            limit=1,
+            limit=_CANDIDATES if self.careful else 1,
             score_threshold=self.similarity_threshold,
             with_payload=True,
         )
-        if not found.points:
-            return None
-        nearest = found.points[0]
-        value = await self._get(client, collection, nearest.payload["key"])
-        return None if value is None else (value, min(1.0, float(nearest.score)))
+        for point in found.points:
+            if not self.careful or may_be_same(point.payload.get("text", ""), question.text):
+                value = await self._get(client, collection, point.payload["key"])
+                return None if value is None else (value, min(1.0, float(point.score)))
+        return None
 
     async def _put(
         self,
@@ -205,8 +191,8 @@ class QdrantCache(BaseCache):
         collection: str,
         key: str,
         value: bytes,
-        fingerprint: str | None,
-        vector: list[float] | None,
+        question: SemanticQuestion | None = None,
+        vector: list[float] | None = None,
     ) -> None:
         from qdrant_client import models
 
@@ -215,11 +201,11 @@ class QdrantCache(BaseCache):
         name = _name(collection)
         await _create(client, name, {})
         await client.upsert(name, points=[models.PointStruct(id=self._id(key), vector={}, payload=stored)])
-        if vector is None:
+        if question is None or vector is None:
             return
         name = self._vector_name(collection, vector)
         await _create(client, name, models.VectorParams(size=len(vector), distance=models.Distance.COSINE))
-        similar = {**payload, "fingerprint": fingerprint}
+        similar = {**payload, "fingerprint": question.fingerprint, "text": question.text}
         await client.upsert(name, points=[models.PointStruct(id=self._id(key), vector=vector, payload=similar)])
 
     async def _remove(self, client: Any, collection: str, key: str) -> None:
@@ -244,10 +230,46 @@ class QdrantCache(BaseCache):
 
     def _vector_name(self, collection: str, vector: list[float]) -> str:
         # Vectors of different embedders cannot be compared.
-        return f"{_name(collection)}.{self._embedder_name}.{len(vector)}"
+        return f"{_name(collection)}.{self._embedder.name}.{len(vector)}"
 
     def _id(self, key: str) -> str:
         return str(uuid.uuid5(_SPACE, f"{self._tenant}\0{key}"))
+
+
+class _Engine:
+    """The clients of one place, one for each loop, for all caches of this face that look there."""
+
+    def __init__(self, place: str, api_key: str | None, timeout: float, *, local: bool) -> None:
+        self._clients = seam.per_loop(partial(seam.qdrant_client, place, api_key, timeout))
+        # Qdrant's engine inside the process is not made for several threads or tasks at once.
+        self._calling = seam.Lock() if local else None
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def open(self, user: QdrantCache) -> tuple[Any, Any]:
+        """The client, and the lock to hold while it is used, if any."""
+        self._users.add(user)
+        return self._clients.get(), self._calling
+
+    async def close(self, user: QdrantCache) -> None:
+        """Close the client of the current loop when nobody uses it any more."""
+        self._users.discard(user)
+        if not self._users:
+            await self._clients.close()
+
+
+_engines: weakref.WeakValueDictionary[str, _Engine] = weakref.WeakValueDictionary()
+_opening = ForkLock()
+
+
+def _engine(place: str, api_key: str | None, timeout: float, *, local: bool) -> _Engine:
+    if not local or place == ":memory:":
+        return _Engine(place, api_key, timeout, local=local)
+    with _opening:
+        # A folder opens only once: several providers of a program share it.
+        engine = _engines.get(place)
+        if engine is None:
+            engine = _engines[place] = _Engine(place, api_key, timeout, local=True)
+        return engine
 
 
 def _name(collection: str) -> str:
@@ -272,23 +294,6 @@ async def _create(client: Any, name: str, vectors: Any) -> None:
     except Exception:
         if not await client.collection_exists(name):  # else another process was faster
             raise
-
-
-def _read_embedder(embedder: Any) -> tuple[Callable[[str], Any] | None, str]:
-    if embedder is None:
-        return None, "none"
-    if embedder == "openai":
-        from ..providers.openai import OpenAIProvider
-
-        embedder = OpenAIProvider(model="text-embedding-3-small", cache_backend=None)
-    if isinstance(embedder, str):
-        raise ValueError(f"embedder is 'openai', a function or a provider of embeddings, got {embedder!r}")
-    if hasattr(embedder, "embed"):
-        return embedder.embed, safe_name(f"m{getattr(embedder, 'model', '') or 'provider'}")[:40]
-    if not callable(embedder) or isinstance(embedder, type):
-        raise TypeError(f"embedder is a function or a provider of embeddings, got {type(embedder).__name__}")
-    name = getattr(embedder, "__qualname__", None) or type(embedder).__qualname__
-    return embedder, safe_name(f"f{name}")[-24:]
 
 
 def _value(payload: Any) -> bytes | None:
