@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "_async": {"_core", "_seam", "_async"},
     "_sync": {"_core", "_seam", "_sync"},
     "testing": {"_core", "_seam", "_async", "_sync", "testing"},
+    "cli": {"_core", "cli"},
 }
 """By floor: the parts of llm_client that it may import. All else is the face, with private helpers of its own."""
 
@@ -68,7 +69,9 @@ def wrong_imports(root: Path = PACKAGE) -> list[str]:
             if parts[0] != "llm_client" or len(parts) == 1:
                 continue
             allowed = set(MAY_IMPORT) if face else MAY_IMPORT[floor]
-            if parts[1] not in allowed and not (face and parts[1].startswith("_")):
+            if parts[1] == "cli" and face and where.name != "__main__.py":
+                found.append(f"{where}:{line}: the library imports the command line")
+            elif parts[1] not in allowed and not (face and parts[1].startswith("_")):
                 found.append(f"{where}:{line}: {floor} imports {name}")
             elif where.parts[0] in ("_async", "_sync") and parts[1:3] == [
                 "_seam",
@@ -135,6 +138,11 @@ def test_the_core_is_pure(path: Path) -> None:
         ("providers/base.py", "from ..agent import Agent", True),
         ("sync/agent.py", "from .._sync.agent import Agent", False),
         ("__init__.py", "from ._lazy import attach", False),
+        ("__main__.py", "from .cli.main import main", False),
+        ("agent.py", "from .cli.main import main", True),
+        ("_core/a.py", "from ..cli.main import main", True),
+        ("cli/a.py", "from .screen import note", False),
+        ("cli/a.py", "from .._async.agent import Agent", True),
         ("_async/a.py", "from .._lazy import attach", True),
     ],
 )

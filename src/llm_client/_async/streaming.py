@@ -108,9 +108,11 @@ class CallbackAdapter:
         on_meta: Called with the dict of each META event: an agent's turns and tool results.
         on_done: Called with the result.
         on_error: Called with the dict of an ERROR event, {"status", "error"}.
+        on_tool_call_start: The same as on_tool_start, under its older name.
+        on_tool_call_end: The same as on_tool_end, under its older name.
 
     Raises:
-        TypeError: One of them cannot be called.
+        TypeError: One of them cannot be called, or one is given under both of its names.
     """
 
     def __init__(
@@ -125,7 +127,13 @@ class CallbackAdapter:
         on_meta: Callable[[dict[str, Any]], Any] | None = None,
         on_done: Callable[[Any], Any] | None = None,
         on_error: Callable[[dict[str, Any]], Any] | None = None,
+        on_tool_call_start: Callable[[ToolCallDelta], Any] | None = None,
+        on_tool_call_end: Callable[[ToolCall], Any] | None = None,
     ) -> None:
+        for one, other in ((on_tool_start, on_tool_call_start), (on_tool_end, on_tool_call_end)):
+            if one is not None and other is not None:
+                raise TypeError("on_tool_call_start and _end are other names for on_tool_start and _end: give one")
+        on_tool_start, on_tool_end = on_tool_start or on_tool_call_start, on_tool_end or on_tool_call_end
         named: dict[StreamEventType, tuple[str, Callable[[Any], Any] | None]] = {
             StreamEventType.TOKEN: ("on_token", on_token),
             StreamEventType.REASONING: ("on_reasoning", on_reasoning),

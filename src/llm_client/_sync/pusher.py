@@ -58,10 +58,10 @@ class PusherStreamer:
         self._app_id = _setting("app_id", app_id, "PUSHER_APP_ID")
         if not (self._app_id.isascii() and self._app_id.isdigit()):
             raise ValueError(f"app_id is the application's number, got {self._app_id!r}")
-        self._key = _setting("key", key, "PUSHER_KEY")
-        self._secret = _setting("secret", secret, "PUSHER_SECRET")
+        self._key = _setting("key", key, "PUSHER_KEY", "PUSHER_AUTH_KEY")
+        self._secret = _setting("secret", secret, "PUSHER_SECRET", "PUSHER_AUTH_SECRET")
         self._host = host
-        self._cluster = None if host is not None else _setting("cluster", cluster, "PUSHER_CLUSTER")
+        self._cluster = None if host is not None else _setting("cluster", cluster, *_CLUSTER)
         self._timeout = timeout
         self._batch = PusherBatch(full=full)
         self._lock = seam.Lock()
@@ -184,8 +184,13 @@ class PusherStreamer:
             connection.close()
 
 
-def _setting(argument: str, value: Any, variable: str) -> str:
-    found = os.environ.get(variable) if value is None else str(value)
+# The later ones are version 1's spellings, like those with AUTH above.
+_CLUSTER = ("PUSHER_CLUSTER", "PUSHER_APP_CLUSTER", "PUSHER_AUTH_CLUSTER")
+
+
+def _setting(argument: str, value: Any, variable: str, *older: str) -> str:
+    names = (variable, *older)
+    found = next((os.environ[name] for name in names if os.environ.get(name)), None) if value is None else str(value)
     if not found:
         raise ConfigurationError(
             f"PusherStreamer needs {argument}: pass {argument}=..., or set the environment variable {variable}"
