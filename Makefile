@@ -66,6 +66,7 @@ test-matrix: ## test-twin on all supported Pythons; a missing one is a failure
 
 e2e: $(STAMP) ## against system and npm parts, which this installs
 	bash scripts/e2e_setup.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster]'
 	$(PYTEST) tests/e2e $(ARGS)
 
 slow: $(STAMP) ## kills, long fuzzing, long outages: up to 60 minutes
@@ -85,9 +86,9 @@ $(BASE_STAMP): pyproject.toml setup.py scripts/find_python.sh
 demo: $(BASE_STAMP) ## an agent on both faces: against the real API where OPENAI_API_KEY is set, else a fake one
 	@$(BIN)/python examples/demo.py
 
-docs: $(STAMP) ## API reference of both faces in build/docs
+docs: $(STAMP) ## the documentation as a site in build/site; warnings are errors
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	$(BIN)/pdoc llm_client llm_client.sync -o build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 clean: ## remove what was built or cached; the environments stay
 	rm -rf build dist cache .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info

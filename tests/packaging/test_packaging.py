@@ -25,7 +25,7 @@ import llm_client
 pytestmark = pytest.mark.timeout(480)
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = {"openai", "anthropic", "postgres", "redis", "qdrant", "pusher", "all"}
+EXTRAS = {"openai", "anthropic", "postgres", "redis", "qdrant", "pusher", "cli", "all"}
 IMPORT_BOTH = "import llm_client, llm_client.sync; print(llm_client.__file__); print(len(llm_client.sync.__all__))"
 
 

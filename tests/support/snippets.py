@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Blocks inside a list or a tab are indented, with their fences.
+_BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,7 @@ def snippets(path: str) -> list[Snippet]:
     """
     file = ROOT / path
     text = file.read_text(encoding="utf-8")
-    return [Snippet(file, text.count("\n", 0, found.start()) + 2, found[1]) for found in _BLOCK.finditer(text)]
+    return [
+        Snippet(file, text.count("\n", 0, found.start()) + 2, textwrap.dedent(found[2]))
+        for found in _BLOCK.finditer(text)
+    ]
