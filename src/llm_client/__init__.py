@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from ._async.agent import (
         quick_agent as quick_agent,
     )
+    from ._async.batch import (
+        BatchManager as BatchManager,
+    )
+    from ._async.batch import (
+        RequestManager as RequestManager,
+    )
     from ._async.cache.fs import FSCache as FSCache
     from ._async.cache.pg_redis import HybridRedisPostgreSQLCache as HybridRedisPostgreSQLCache
     from ._async.cache.qdrant import QdrantCache as QdrantCache
+    from ._async.client import OpenAIClient as OpenAIClient
     from ._async.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -148,6 +155,7 @@ __all__ = [
     "AgentResult",
     "AnthropicProvider",
     "BaseProvider",
+    "BatchManager",
     "BufferingAdapter",
     "CallbackAdapter",
     "CompletionResult",
@@ -164,10 +172,12 @@ __all__ = [
     "Message",
     "MessageInput",
     "ModelProfile",
+    "OpenAIClient",
     "OpenAIProvider",
     "Provider",
     "PusherStreamer",
     "QdrantCache",
+    "RequestManager",
     "ResponseTimeoutError",
     "Role",
     "SSEAdapter",

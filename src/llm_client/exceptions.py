@@ -1,5 +1,12 @@
 """The errors of this library; `LLMClientError` is the base of all."""
 
+from ._core.batch_errors import (
+    BatchError,
+    BatchStoppedError,
+    CheckpointError,
+    TooManyFailuresError,
+    UnstorableResultError,
+)
 from ._core.exceptions import (
     AgentBusyError,
     APIConnectionError,
@@ -27,6 +34,9 @@ __all__ = [
     "AgentBusyError",
     "AuthenticationError",
     "BadRequestError",
+    "BatchError",
+    "BatchStoppedError",
+    "CheckpointError",
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
@@ -40,4 +50,6 @@ __all__ = [
     "ServerError",
     "SessionFileError",
     "StreamError",
+    "TooManyFailuresError",
+    "UnstorableResultError",
 ]

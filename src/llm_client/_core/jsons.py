@@ -37,6 +37,15 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
         return _dumps_exact(value, sort_keys)
 
 
+def canonical(value: Any) -> bytes:
+    """Encode a value as compact JSON with sorted keys, at once or not at all.
+
+    Raises:
+        TypeError: It holds more than plain JSON with integers of 64 bit, or an object's keys are no strings.
+    """
+    return orjson.dumps(value, option=_SORTED)
+
+
 def _dumps_exact(value: Any, sort_keys: bool) -> bytes:
     try:
         return _dumps_standard(value, sort_keys)

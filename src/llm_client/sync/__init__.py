@@ -98,9 +98,16 @@ if TYPE_CHECKING:
     from .._sync.agent import (
         quick_agent as quick_agent,
     )
+    from .._sync.batch import (
+        BatchManager as BatchManager,
+    )
+    from .._sync.batch import (
+        RequestManager as RequestManager,
+    )
     from .._sync.cache.fs import FSCache as FSCache
     from .._sync.cache.pg_redis import HybridRedisPostgreSQLCache as HybridRedisPostgreSQLCache
     from .._sync.cache.qdrant import QdrantCache as QdrantCache
+    from .._sync.client import OpenAIClient as OpenAIClient
     from .._sync.providers.anthropic import (
         ANTHROPIC_AVAILABLE as ANTHROPIC_AVAILABLE,
     )
@@ -146,6 +153,7 @@ __all__ = [
     "AgentResult",
     "AnthropicProvider",
     "BaseProvider",
+    "BatchManager",
     "BufferingAdapter",
     "CallbackAdapter",
     "CompletionResult",
@@ -162,10 +170,12 @@ __all__ = [
     "Message",
     "MessageInput",
     "ModelProfile",
+    "OpenAIClient",
     "OpenAIProvider",
     "Provider",
     "PusherStreamer",
     "QdrantCache",
+    "RequestManager",
     "ResponseTimeoutError",
     "Role",
     "SSEAdapter",
