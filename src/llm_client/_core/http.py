@@ -27,13 +27,18 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @dataclass(slots=True)
 class HttpRequest:
-    """One request, fully encoded: header names in lower case, body as bytes."""
+    """One request, fully encoded: header names in lower case, body as bytes.
+
+    `once` keeps an engine from sending it again on its own when an idle connection turns out to be dead: for requests
+    whose repetition would cost money.
+    """
 
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    once: bool = False
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from .._core.parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPar
 from .._core.results import Attempt, CompletionResult, EmbeddingResult
 from .._core.retry import RetryPolicy
 from .._core.usage import Usage
+from .._core.vendor_batch import BatchEmbedding, BatchHandle, BatchRequest, BatchStatus
 
 __all__ = [
     "ANTHROPIC_AVAILABLE",
@@ -19,6 +20,10 @@ __all__ = [
     "Attempt",
     "AudioPart",
     "BaseProvider",
+    "BatchEmbedding",
+    "BatchHandle",
+    "BatchRequest",
+    "BatchStatus",
     "CallOptions",
     "CompletionResult",
     "EmbeddingResult",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .batches import Page
 from .built_in import built_in_reply
 from .delivery import Outgoing
 from .journal import RecordedRequest
@@ -60,6 +61,27 @@ class Answering:
         if isinstance(answer, Failure):
             return self._failure(request, answer, headers)
         return self._reply(request, answer, headers, None)
+
+    def page(
+        self, request: RecordedRequest, page: Page | Failure, headers: dict[str, str], interruption: Interruption | None
+    ) -> Outgoing:
+        """Write what a Batch API answers.
+
+        Args:
+            request: The request.
+            page: What to answer.
+            headers: Headers that go with it.
+            interruption: What goes wrong with the answer after the request was carried out.
+        """
+        headers = {**_vendor_headers(request), **headers}
+        if isinstance(page, Failure):
+            return self._failure(request, page, headers)
+        kind = "application/octet-stream" if isinstance(page.content, bytes) else "application/json"
+        body = page.content if isinstance(page.content, bytes) else to_json(page.content).encode()
+        return Outgoing(
+            200, _merged(headers, {"content-type": kind}), body, delay=self.latency, wire=self.wire,
+            interruption=interruption,
+        )  # fmt: skip
 
     def _failure(self, request: RecordedRequest, failure: Failure, headers: dict[str, str]) -> Outgoing:
         return Outgoing(

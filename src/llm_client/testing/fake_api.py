@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from .answering import Answering
+from .batches import Batches
 from .journal import RecordedRequest
 from .judging import Judge
 from .limits import RateLimits
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class FakeAPI:
-    """A loopback server that speaks OpenAI Chat Completions, Responses and embeddings, and Anthropic Messages.
+    """A loopback server that speaks OpenAI Chat Completions, Responses, embeddings and batches, and Anthropic Messages.
 
     It runs on threads of its own, so one and the same server serves async tests, blocking tests, programs in other
     processes and greenlets (started before or after gevent's monkey patching). Answers come from, in this order: the
@@ -160,6 +161,11 @@ class FakeAPI:
             "ANTHROPIC_API_KEY": key,
         }
 
+    @property
+    def batches(self) -> Batches:
+        """The vendors' Batch APIs: what becomes of batches, and what was answered in them."""
+        return self._service.batches
+
     # -- what to answer -----------------------------------------------------------------------------------------
 
     def reply(self, answer: Answer | str | None = None, *, times: int = 1, on: On = None, **fields: Any) -> None:
@@ -168,8 +174,9 @@ class FakeAPI:
         Args:
             answer: The text, a `Reply`, or any other answer.
             times: How many requests get it.
-            on: Only for this endpoint ("chat", "responses", "messages", "embeddings", "count_tokens", "models"), or
-                for requests for which this function returns true. By default the first model request that comes.
+            on: Only for this endpoint ("chat", "responses", "messages", "embeddings", "count_tokens", "models",
+                "files", "batches", "message_batches"), or for requests for which this function returns true. By
+                default the first model request that comes.
             fields: Fields of `Reply`: `api.reply(tool_calls=["ping"], delay=0.1)`.
         """
         if fields:

@@ -13,7 +13,18 @@ from .prompts import Prompt, read_prompt
 
 T = TypeVar("T")
 
-Endpoint = Literal["chat", "responses", "messages", "embeddings", "count_tokens", "models", "unknown"]
+Endpoint = Literal[
+    "chat",
+    "responses",
+    "messages",
+    "embeddings",
+    "count_tokens",
+    "models",
+    "files",
+    "batches",
+    "message_batches",
+    "unknown",
+]
 
 
 @dataclass(slots=True, eq=False)
@@ -23,7 +34,8 @@ class RecordedRequest:
     Args:
         number: 1 for the first request since the start; the ids in the answer are made from it.
         connection: Number of the connection it came on; two requests with the same one shared a connection.
-        endpoint: "chat", "responses", "messages", "embeddings", "count_tokens", "models" or "unknown".
+        endpoint: "chat", "responses", "messages", "embeddings", "count_tokens", "models", "files",
+            "batches", "message_batches" or "unknown".
         method: HTTP method.
         path: Path with its query string.
         headers: Header names in lower case.

@@ -16,6 +16,11 @@ _POST: dict[str, Endpoint] = {
     "/v1/messages": "messages",
     "/v1/messages/count_tokens": "count_tokens",
 }
+_BELOW: dict[str, Endpoint] = {
+    "/v1/files": "files",
+    "/v1/batches": "batches",
+    "/v1/messages/batches": "message_batches",
+}
 _AZURE = re.compile(r"^/openai(/deployments/[^/]+|/v1)?(?=/)")
 
 # What each endpoint cannot do without; several names in one entry are alternatives.
@@ -35,12 +40,15 @@ def route(path: str) -> Endpoint:
         place = _AZURE.sub("/v1", place)
     if place == "/v1/models" or place.startswith("/v1/models/"):
         return "models"
+    for start, endpoint in _BELOW.items():
+        if place == start or place.startswith(start + "/"):
+            return endpoint
     return _POST.get(place, "unknown")
 
 
 def vendor_of(request: RecordedRequest) -> Literal["openai", "anthropic"]:
     """The vendor whose error shape the client expects."""
-    if request.endpoint in ("messages", "count_tokens") or "anthropic-version" in request.headers:
+    if request.endpoint in ("messages", "count_tokens", "message_batches") or "anthropic-version" in request.headers:
         return "anthropic"
     return "openai"
 
@@ -52,6 +60,8 @@ def check_request(request: RecordedRequest, api_key: str | None) -> Failure | No
         return Failure(401, "The API key is not the one that FakeAPI(api_key=...) expects.")
     if request.endpoint == "unknown":
         return Failure(404, f"Invalid URL ({request.method} {place})", code="unknown_url")
+    if request.endpoint in _BELOW.values():
+        return None
     allowed = "GET" if request.endpoint == "models" else "POST"
     if request.method != allowed:
         return Failure(

@@ -14,7 +14,7 @@ On: TypeAlias = "str | Callable[[RecordedRequest], bool] | None"
 
 _MODELS = ("chat", "responses", "messages")
 _DEFAULT_ENDPOINTS = (*_MODELS, "embeddings")
-_NAMED_ENDPOINTS = (*_DEFAULT_ENDPOINTS, "count_tokens", "models")
+_NAMED_ENDPOINTS = (*_DEFAULT_ENDPOINTS, "count_tokens", "models", "files", "batches", "message_batches")
 
 
 @dataclass(frozen=True, slots=True)

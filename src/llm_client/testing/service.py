@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .answering import Answering
+from .batches import BATCH_ENDPOINTS, Batches, item_request
 from .built_in import built_in_reply
-from .delivery import Delivery
+from .delivery import Delivery, Outgoing
 from .http1 import BadHttp, HttpMessage, read_request, response_head
 from .journal import Journal, RecordedRequest
 from .judging import Judge
@@ -23,6 +25,9 @@ from .server import ClientHungUp, Connection, ConnectionOver
 Handler: TypeAlias = Callable[[RecordedRequest], "Reply | Failure | RawAnswer | Interruption | str | None"]
 Validator: TypeAlias = Callable[[RecordedRequest], "Failure | str | None"]
 
+_UNLIMITED = ("models", "count_tokens", *BATCH_ENDPOINTS)
+# Requests of batches are numbered from here, so that no id in their answers is that of a live one.
+_FIRST_ITEM = 10_000_000
 _NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -53,6 +58,11 @@ class Service:
     held: bool = False
     script: Script = field(default_factory=Script)
     journal: Journal = field(default_factory=Journal)
+    batches: Batches = field(init=False)
+    _items: itertools.count[int] = field(default_factory=lambda: itertools.count(_FIRST_ITEM))
+
+    def __post_init__(self) -> None:
+        self.batches = Batches(self._answer_item, self.journal.notify)
 
     def serve(self, connection: Connection) -> None:
         """Answer the requests of one connection until it ends.
@@ -95,7 +105,7 @@ class Service:
     def _answer(self, connection: Connection, message: HttpMessage, request: RecordedRequest) -> bool:
         headers: dict[str, str] = {}
         try:
-            outgoing = self.answering.outgoing(request, self._decide(request, headers), headers)
+            outgoing = self._outgoing(request, headers)
         except Exception as error:  # the test's own function, or a reply that cannot be written: the test must see it
             request.error = traceback.format_exc()
             failure = Failure(500, f"FakeAPI could not answer: {error!r}", headers=_NO_RETRY)
@@ -110,6 +120,26 @@ class Service:
         )
         return delivery.send(outgoing)
 
+    def _outgoing(self, request: RecordedRequest, headers: dict[str, str]) -> Outgoing:
+        answer = self._decide(request, headers)
+        carried_out = isinstance(answer, Reply) or (isinstance(answer, Interruption) and answer.kind != "error")
+        if request.endpoint not in BATCH_ENDPOINTS or not carried_out:
+            return self.answering.outgoing(request, answer, headers)
+        cut = answer if isinstance(answer, Interruption) else None
+        return self.answering.page(request, self.batches.serve(request), headers, cut)
+
+    def _answer_item(self, path: str, body: Any, made_by: RecordedRequest) -> tuple[int, Any, RecordedRequest]:
+        """Answer one request of a batch: the status, the decoded body, and the record."""
+        item = item_request(next(self._items), path, body, made_by)
+        outgoing = self._outgoing(item, {})
+        if outgoing.interruption is not None or outgoing.events is not None:
+            words = "Batches take no streams." if outgoing.events is not None else None
+            status = 500 if words is None else 400
+            outgoing = self.answering.outgoing(item, Failure(status, words), {})
+        raw = b"".join(outgoing.raw.pieces) if outgoing.raw is not None else outgoing.body
+        item.status, item.finished, item.client_hung_up = outgoing.status, time.time(), False
+        return outgoing.status, decode_body(raw), item
+
     def _decide(self, request: RecordedRequest, headers: dict[str, str]) -> Reply | Failure | RawAnswer | Interruption:
         refusal = check_request(request, self.api_key)
         if refusal is not None:
@@ -122,14 +152,14 @@ class Service:
             verdict = self.validate(request)
             if verdict is not None:
                 return Failure(400, verdict) if isinstance(verdict, str) else verdict
-        if self.limits is not None and request.endpoint not in ("models", "count_tokens"):
+        if self.limits is not None and request.endpoint not in _UNLIMITED and request.number < _FIRST_ITEM:
             vendor, key = vendor_of(request), (key_of(request), request.model)
             announced, refusal = self.limits.take(vendor, key, request.prompt.input_tokens)
             headers.update(announced)
             if refusal is not None:
                 return refusal
         answer = None if self.handler is None else self.handler(request)
-        if answer is not None:
+        if answer is not None and not (isinstance(answer, (str, Reply)) and request.endpoint in BATCH_ENDPOINTS):
             return as_answer(answer, "What on_request returns")
         answer = self.script.take(request)
         if answer is not None:

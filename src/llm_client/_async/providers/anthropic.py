@@ -24,7 +24,7 @@ from ..._core.version import USER_AGENT
 from ..._core.wire import anthropic_messages
 from ..._core.wire.request import CompletionRequest
 from ..._seam import _async as seam
-from .vendor import VendorProvider
+from .batching import BatchingProvider
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
@@ -37,7 +37,7 @@ ANTHROPIC_AVAILABLE: bool = find_spec("anthropic") is not None
 """Whether Anthropic's own SDK is installed; this provider works without it."""
 
 
-class AnthropicProvider(VendorProvider):
+class AnthropicProvider(BatchingProvider):
     """Anthropic's Claude models, or any server that speaks the Messages API.
 
     Args:

@@ -26,7 +26,7 @@ from ..._core.version import USER_AGENT
 from ..._core.wire import anthropic_messages
 from ..._core.wire.request import CompletionRequest
 from ..._seam import _sync as seam
-from .vendor import VendorProvider
+from .batching import BatchingProvider
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
@@ -39,7 +39,7 @@ ANTHROPIC_AVAILABLE: bool = find_spec("anthropic") is not None
 """Whether Anthropic's own SDK is installed; this provider works without it."""
 
 
-class AnthropicProvider(VendorProvider):
+class AnthropicProvider(BatchingProvider):
     """Anthropic's Claude models, or any server that speaks the Messages API.
 
     Args:

@@ -24,13 +24,13 @@ from ..._core.wire.capability_rules import check_api
 from ..._core.wire.openai_embeddings import EmbeddingInput, EmbeddingRequest, EncodingFormat
 from ..._seam import _sync as seam
 from ..cached_embeddings import embed_cached
-from .vendor import VendorProvider
+from .batching import BatchingProvider
 
 _VENDOR_URL = "https://api.openai.com/v1"
 _EMBEDDINGS_AT_ONCE = 8
 
 
-class OpenAIProvider(VendorProvider):
+class OpenAIProvider(BatchingProvider):
     """OpenAI's models, or any server that speaks Chat Completions, the Responses API or OpenAI's embeddings.
 
     Args:
@@ -149,6 +149,8 @@ class OpenAIProvider(VendorProvider):
                 qdrant_api_key,
             ),
         )
+        if client is None:
+            self._cache.lend_account(endpoint)
 
     def embed(
         self,

@@ -8,6 +8,7 @@ from ..._core.parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPa
 from ..._core.results import Attempt, CompletionResult, EmbeddingResult
 from ..._core.retry import RetryPolicy
 from ..._core.usage import Usage
+from ..._core.vendor_batch import BatchEmbedding, BatchHandle, BatchRequest, BatchStatus
 from ..._sync.providers.anthropic import ANTHROPIC_AVAILABLE, AnthropicProvider
 from ..._sync.providers.base import BaseProvider, Provider
 from ..._sync.providers.fallback import FallbackProvider
@@ -19,6 +20,10 @@ __all__ = [
     "Attempt",
     "AudioPart",
     "BaseProvider",
+    "BatchEmbedding",
+    "BatchHandle",
+    "BatchRequest",
+    "BatchStatus",
     "CallOptions",
     "CompletionResult",
     "EmbeddingResult",

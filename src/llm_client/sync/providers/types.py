@@ -8,10 +8,15 @@ from ..._core.parts import AudioPart, FilePart, ImagePart, Part, RawPart, TextPa
 from ..._core.results import Attempt, CompletionResult, EmbeddingResult
 from ..._core.retry import RetryPolicy
 from ..._core.usage import Usage
+from ..._core.vendor_batch import BatchEmbedding, BatchHandle, BatchRequest, BatchStatus
 
 __all__ = [
     "Attempt",
     "AudioPart",
+    "BatchEmbedding",
+    "BatchHandle",
+    "BatchRequest",
+    "BatchStatus",
     "CallOptions",
     "CompletionResult",
     "EmbeddingResult",
