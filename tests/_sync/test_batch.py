@@ -157,7 +157,7 @@ def test_the_users_types_come_back_by_annotation_or_by_argument(tmp_path: Path) 
     file = tmp_path / "answers.jsonl"
     expected = [Answer(text="a"), Answer(text="b")]
     assert face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], bare) == expected
-    with pytest.raises(CheckpointError, match=r"types that were not given: .*:Answer\. Pass\s+result_type="):
+    with pytest.raises(CheckpointError, match=r"types that were not given: .*:Answer\. Pass BatchManager\(result_type="):
         face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], bare)
     assert face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], annotated) == expected
     manager = face.BatchManager(checkpoint_file=file, result_type=Answer)

@@ -191,7 +191,8 @@ def test_embedding_models_take_input(api: FakeAPI) -> None:
 def test_an_embedding_that_fails(api: FakeAPI) -> None:
     api.fail(400, "not like this")
     result = client(api, EMBEDDER).get_response(input="Hello", body={"id": 1})
-    assert (result["output"], result["usage"], result["status"], result["error"]) == (None, {}, 400, "not like this")
+    assert (result["output"], result["status"], result["error"]) == (None, 400, "not like this")
+    assert (result["usage"]["total_tokens"], result["usage"]["total_cost"]) == (0, None)
     assert result["body"] == {"id": 1, "completion": None}
 
 
@@ -233,7 +234,7 @@ def test_failures_are_logged_unless_told_otherwise(
     api.fail(401, f"no such key: {KEY}")
     with caplog.at_level(logging.WARNING, "llm_client.client"):
         result = client(api).get_response("mine", messages="Hello", log_errors=log_errors)
-    assert (result["output"], result["usage"], result["status"]) == (None, {}, 401)
+    assert (result["output"], result["usage"]["total_tokens"], result["status"]) == (None, 0, 401)
     assert result["error"] == "no such key: [key hidden]"
     said = [record.getMessage() for record in caplog.records if record.name == "llm_client.client"]
     expected = ["get_response mine failed with status 401: no such key: [key hidden]"]
@@ -484,4 +485,21 @@ def test_streams_there_are_not(api: FakeAPI, model: str, mode: str) -> None:
 def test_pusher_s_settings_are_missing(api: FakeAPI) -> None:
     with pytest.raises(ConfigurationError, match="PUSHER_APP_ID"):
         client(api).get_response(messages="Hello", stream=True)
+    assert not api.requests
+
+
+def test_the_clients_own_tries_hold_where_a_call_does_not_say(api: FakeAPI) -> None:
+    with face.OpenAIClient("gpt-5.6-luna", base_url=api.openai_url, attempts=1, backoff=0.0) as client:
+        api.fail(500, times=1)
+        assert (client.get_response(messages="Hello"))["status"] == 500
+        api.fail(500, times=1)
+        api.reply("Hi")
+        assert (client.get_response(messages="Hello", attempts=2))["error"] == "OK"
+    assert len(api.requests) == 3
+
+
+def test_a_question_without_its_name_is_a_clear_error(api: FakeAPI) -> None:
+    with face.OpenAIClient("gpt-5.6-luna", base_url=api.openai_url) as client:
+        with pytest.raises(TypeError, match="pass the question by its name"):
+            client.get_response([{"role": "user", "content": "Hello"}])
     assert not api.requests

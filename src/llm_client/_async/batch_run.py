@@ -34,12 +34,14 @@ class Ended:
         failed: Whether it failed.
         stored: Whether the answer was there already.
         attempts: How often it was tried now.
+        reason: Of one that failed: why.
     """
 
     result: Any
     failed: bool = False
     stored: bool = False
     attempts: int = 1
+    reason: str = ""
 
 
 Entry = tuple[Ticket, Any]
@@ -122,7 +124,7 @@ class Run:
                 await self._job.record_failure(ticket, failure_of(problem, item, tried, result))
                 if raised is not None:
                     result = BatchFailure(ticket.index, problem.error, raised, tried)
-                return Ended(result, failed=True, attempts=tried)
+                return Ended(result, failed=True, attempts=tried, reason=problem.error)
 
     async def _try(self, item: Any) -> tuple[Any, Exception | None, Problem | None]:
         try:

@@ -54,7 +54,9 @@ class UnstorableResultError(BatchError):
     """The processor returned what no checkpoint can hold."""
 
 
-def raise_reason(error: Exception | None, *, too_many: bool, whole: bool, summary: BatchSummary) -> None:
+def raise_reason(
+    error: Exception | None, *, too_many: bool, whole: bool, summary: BatchSummary, last: str = ""
+) -> None:
     """Raise why a batch was stopped; nothing where it came to its end all the same.
 
     Args:
@@ -62,6 +64,7 @@ def raise_reason(error: Exception | None, *, too_many: bool, whole: bool, summar
         too_many: Whether more items failed than may fail.
         whole: Whether every item had been taken, and has ended.
         summary: What was done until then.
+        last: Why the last item that failed did.
     """
     if error is not None:
         if isinstance(error, BatchError):
@@ -69,7 +72,8 @@ def raise_reason(error: Exception | None, *, too_many: bool, whole: bool, summar
         raise error
     if too_many:
         raise TooManyFailuresError(
-            f"the batch was stopped: more items failed than max_failures allows. {summary}", summary=summary
+            f"the batch was stopped: more items failed than max_failures allows, the last with: {last}. {summary}",
+            summary=summary,
         )
     if not whole:
         raise BatchStoppedError(f"the batch was stopped before its end: {summary}", summary=summary)

@@ -35,10 +35,13 @@ class BatchSummary:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __str__(self) -> str:
-        price = "at an unknown price" if self.dollars is None else f"for ${self.dollars:.4f}"
+        tokens = ""
+        if self.tokens:
+            price = "at an unknown price" if self.dollars is None else f"for ${self.dollars:.6f}"
+            tokens = f" {self.tokens} tokens {price},"
         return (
             f"{self.done} done ({self.from_checkpoint} from the checkpoint), {self.failed} failed,"
-            f" {self.retried} retries, {self.tokens} tokens {price}, {self.seconds:.1f} s"
+            f" {self.retried} retries,{tokens} {self.seconds:.1f} s"
         )
 
 

@@ -186,7 +186,7 @@ def _common(
     return {
         "params": call.params,
         "output": output,
-        "usage": usage.to_dict() if usage.total_tokens else {},
+        "usage": usage.to_dict(),
         "status": status,
         "error": error,
         "identifier": identifier,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, TracebackType
@@ -124,6 +126,9 @@ class _CtrlC:
         for brake in self.brakes:
             brake.by_signal = True
             brake.pull()
+        if sys.stderr is not None and sys.stderr.isatty():
+            # Not print: a handler may have interrupted somebody who writes.
+            os.write(2, b"\nstopping: what is in flight ends and is recorded; press Ctrl-C again to leave at once\n")
         if any(brake.taking == threading.get_ident() for brake in self.brakes):
             raise KeyboardInterrupt  # the source may never give another item: leave it; see `_items`
 

@@ -172,7 +172,7 @@ class BatchManager(RequestBatches):
         """Work on all items, and yield each `(index, result)` as it ends.
 
         No more items are taken than the workers need, and none while nobody asks for results: the input may be endless
-        or larger than memory. Of each different item some 20 bytes are kept where there is a checkpoint, else nothing.
+        or larger than memory. Of each different item some 15 bytes are kept where there is a checkpoint, else nothing.
         An answer is recorded when it comes, not when it is read. Leaving the stream cancels what is in flight: at
         once where the stream is closed, else when it is collected.
 
@@ -204,7 +204,7 @@ class BatchManager(RequestBatches):
         progress = Progress(desc, total, self._progress)
         self._brakes.append(brake)
         fatal: Exception | None = None
-        too_many = False
+        too_many, reason = False, ""
         elsewhere: list[Entry] = []
         entries: Any = items
         make: Any = self._tickets(job, key or self._key)
@@ -213,7 +213,8 @@ class BatchManager(RequestBatches):
             if unknown:
                 raise CheckpointError(
                     f"the checkpoint holds results of types that were not given: {', '.join(unknown)}. Pass "
-                    "result_type=, the class or classes, or annotate what the processor returns"
+                    "BatchManager(result_type=...), the class or classes, or annotate what the processor returns. "
+                    "Nothing was asked."
                 )
             run = Run(job, processor, self._codec, self._policy, brake, self._executor)
             with brake:
@@ -237,6 +238,7 @@ class BatchManager(RequestBatches):
                                         stored=outcome.stored,
                                         attempts=outcome.attempts,
                                     )
+                                    reason = outcome.reason or reason
                                     progress.update(outcome.failed)
                                     if are_too_many(self._max_failures, tally.failed, tally.ended, total):
                                         too_many = True
@@ -264,7 +266,7 @@ class BatchManager(RequestBatches):
             brake.obey()
         if brake.pulled:
             whole = brake.exhausted and not elsewhere
-            raise_reason(fatal or brake.error, too_many=too_many, whole=whole, summary=summary)
+            raise_reason(fatal or brake.error, too_many=too_many, whole=whole, summary=summary, last=reason)
 
     def _job(self) -> Job:
         if self._postgres is not None:

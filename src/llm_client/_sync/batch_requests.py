@@ -85,6 +85,8 @@ class RequestBatches:
             raise ValueError("process_requests() asks the provider in this process: use a manager without executor=")
         check_count("rounds", rounds)
         check_requests(requests)
+        if not callable(getattr(provider, "complete", None)):
+            raise TypeError(f"provider must be a provider of this face, got {type(provider).__name__}")
         clock = Clock(check_via(via), deadline_time(deadline, time.time()), reserve)
         asked = asked_of(requests, provider, self._key)
         learn_types(self._codec, asked)

@@ -36,12 +36,14 @@ class Ended:
         failed: Whether it failed.
         stored: Whether the answer was there already.
         attempts: How often it was tried now.
+        reason: Of one that failed: why.
     """
 
     result: Any
     failed: bool = False
     stored: bool = False
     attempts: int = 1
+    reason: str = ""
 
 
 Entry = tuple[Ticket, Any]
@@ -124,7 +126,7 @@ class Run:
                 self._job.record_failure(ticket, failure_of(problem, item, tried, result))
                 if raised is not None:
                     result = BatchFailure(ticket.index, problem.error, raised, tried)
-                return Ended(result, failed=True, attempts=tried)
+                return Ended(result, failed=True, attempts=tried, reason=problem.error)
 
     def _try(self, item: Any) -> tuple[Any, Exception | None, Problem | None]:
         try:

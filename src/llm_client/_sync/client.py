@@ -88,8 +88,8 @@ class OpenAIClient:
     def get_response(
         self,
         identifier: str | None = None,
-        attempts: int = 3,
-        backoff: float = 1.0,
+        attempts: int | None = None,
+        backoff: float | None = None,
         body: Mapping[str, Any] | None = None,
         cache_response: bool = False,
         return_response: bool = False,
@@ -109,8 +109,8 @@ class OpenAIClient:
 
         Args:
             identifier: A name of the caller's for the call. The cache does not go by it: it goes by the question.
-            attempts: Tries in all.
-            backoff: Longest wait in seconds before the second try.
+            attempts: Tries in all; the client's own (3) unless given.
+            backoff: Longest wait in seconds before the second try; the client's own (1.0) unless given.
             body: A dict to find in the result again, with the output as its "completion".
             cache_response: Take the answer from the cache; store it where it had to be asked.
             return_response: Add the CompletionResult or EmbeddingResult as "response"; its `raw` is the API's JSON.
@@ -144,6 +144,11 @@ class OpenAIClient:
             "attempts": attempts, "backoff": backoff, "timeout": timeout, "cache_response": cache_response,
             "rewrite_cache": rewrite_cache, "regen_cache": regen_cache, "cache_collection": cache_collection,
         }  # fmt: skip
+        if identifier is not None and not isinstance(identifier, str):
+            raise TypeError(
+                f"identifier is a name for the call, got {type(identifier).__name__}: pass the question by its name, "
+                "messages=... or input=..."
+            )
         redact = self._redact
         embeds = self.model.category == "embeddings"
         if embeds:
