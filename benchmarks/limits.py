@@ -2,7 +2,9 @@
 
 A fake API in a process of its own counts strictly and, in half of the rows, announces nothing. Prints a table in
 Markdown. A minute is scaled down (`--window`); "429 later" are refusals after the first second where the server
-announces its limits, else after the limit was found. A row is void where the server itself was too busy to be fair.
+announces its limits, else after the limit was found. "Before retry-after" are requests that arrived before a pause was
+over of which the program knew, as its own `on_attempt` saw it. A row is void where the server itself was too busy to be
+fair.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import llm_client  # noqa: E402
 import llm_client.sync  # noqa: E402
+from llm_client._core.results import Attempt  # noqa: E402
 from llm_client.testing import FakeAPI  # noqa: E402
 from support.hidden_limits import HiddenLimits, Kind  # noqa: E402
 
 VOID_ABOVE = 0.7
 LATENCY = 0.01
+ON_THE_WAY = 0.05
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def serve(options: argparse.Namespace) -> None:
         limits.install(api)
         print(api.openai_url, flush=True)
         sys.stdin.read()
-    print(json.dumps({"log": limits.log, "too_early": limits.too_early}), flush=True)
+    print(json.dumps({"log": limits.log, "passed": limits.passed, "pauses": limits.pauses}), flush=True)
 
 
 def limits_of(case: Case, options: argparse.Namespace) -> HiddenLimits:
@@ -112,14 +116,32 @@ def question(number: int, case: Case) -> str:
     return "word " * (number * 7 % 60) if case.tokens else f"Question {number}"
 
 
+def notes_refusals(told: list[float]) -> Callable[[Attempt], None]:
+    """What notes the moments in which the program learns that it was refused."""
+
+    def note(attempt: Attempt) -> None:
+        if attempt.status == 429:
+            told.append(time.monotonic())
+
+    return note
+
+
+def before_retry_after(seen: dict[str, Any], told: list[float]) -> int:
+    """How many requests arrived in a pause of which the program knew; both processes read the same clock."""
+    pauses = [(known, until) for known, (_, until) in zip(sorted(told), seen["pauses"], strict=False)]
+    return sum(any(known + ON_THE_WAY < at < until - 0.002 for known, until in pauses) for at, _ in seen["log"])
+
+
 async def crowd_of_tasks(
-    url: str, case: Case, tasks: int, seconds: float, limiter: llm_client.Limiter
+    url: str, case: Case, tasks: int, seconds: float, limiter: llm_client.Limiter, told: list[float]
 ) -> tuple[float | None, float]:
     """Ask with many tasks; returns when limits were known, and the longest wait for an answer, both in seconds."""
     end = time.monotonic() + seconds
     started = time.monotonic()
     longest = 0.0
-    async with llm_client.OpenAIProvider("gpt-4o", base_url=url, limiter=limiter, cache_backend=None) as provider:
+    async with llm_client.OpenAIProvider(
+        "gpt-4o", base_url=url, limiter=limiter, cache_backend=None, on_attempt=notes_refusals(told)
+    ) as provider:
 
         async def one(number: int) -> None:
             nonlocal longest
@@ -141,7 +163,7 @@ async def crowd_of_tasks(
 
 
 def crowd_of_threads(
-    url: str, case: Case, threads: int, seconds: float, limiter: llm_client.sync.Limiter
+    url: str, case: Case, threads: int, seconds: float, limiter: llm_client.sync.Limiter, told: list[float]
 ) -> tuple[float | None, float]:
     """The same with threads."""
     started = time.monotonic()
@@ -159,7 +181,9 @@ def crowd_of_threads(
                 found.append(time.monotonic() - started)
             number += threads
 
-    with llm_client.sync.OpenAIProvider("gpt-4o", base_url=url, limiter=limiter, cache_backend=None) as provider:
+    with llm_client.sync.OpenAIProvider(
+        "gpt-4o", base_url=url, limiter=limiter, cache_backend=None, on_attempt=notes_refusals(told)
+    ) as provider:
         crew = [threading.Thread(target=one, args=(number,)) for number in range(threads)]
         for thread in crew:
             thread.start()
@@ -171,14 +195,16 @@ def crowd_of_threads(
 def run(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     """One row's figures."""
     seconds = options.windows * options.window
+    told: list[float] = []
     with server(case, options) as (url, stop):
         if case.crowd == "tasks":
             limiter = llm_client.Limiter(window=options.window)
-            found, longest = asyncio.run(crowd_of_tasks(url, case, 200, seconds, limiter))
+            found, longest = asyncio.run(crowd_of_tasks(url, case, 200, seconds, limiter, told))
         else:
             blocking = llm_client.sync.Limiter(window=options.window)
-            found, longest = crowd_of_threads(url, case, 64, seconds, blocking)
+            found, longest = crowd_of_threads(url, case, 64, seconds, blocking, told)
         seen = stop()
+        seen["too_early"] = before_retry_after(seen, told)
     return figures(case, options, seen, found, longest)
 
 
@@ -189,10 +215,11 @@ def figures(
     begin = log[0][0]
     end = begin + options.windows * options.window
     log = [(at, passed) for at, passed in log if at < end]
-    passed = [(at, amount) for at, amount in log if amount]
+    passed = [(1, tokens) for at, tokens in seen["passed"] if at < end]
     later_from = begin + (1.0 if case.headers else max(found or 0.0, options.window))
     later = [good for at, good in log if at > later_from]
-    share = len(passed) / (options.rate * options.window * options.windows)
+    allowed = [limit * options.windows for limit in limits_of(case, options).limits]
+    share = max(sum(amounts) / limit for amounts, limit in zip(zip(*passed, strict=True), allowed, strict=True))
     return {
         "share": share,
         "refused": 1 - len(passed) / len(log),

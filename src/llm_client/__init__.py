@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from ._async.rate_limit import (
         Limiter as Limiter,
     )
-    from ._async.rate_limit import (
-        TokenBucket as TokenBucket,
-    )
     from ._async.streaming import (
         BufferingAdapter as BufferingAdapter,
     )
@@ -62,6 +59,7 @@ if TYPE_CHECKING:
     from ._async.streaming import (
         stream_to_string as stream_to_string,
     )
+    from ._async.token_bucket import TokenBucket as TokenBucket
     from ._async.tools import ToolRegistry as ToolRegistry
     from ._core.agent import (
         AgentConfig as AgentConfig,

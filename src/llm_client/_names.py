@@ -40,7 +40,7 @@ HOMES = {
     "StreamEventType": "_core.events",
     "TextEmbedding3Large": "_core.profiles_openai",
     "TextEmbedding3Small": "_core.profiles_openai",
-    "TokenBucket": "{face}.rate_limit",
+    "TokenBucket": "{face}.token_bucket",
     "Tool": "_core.tools",
     "ToolCall": "_core.messages",
     "ToolCallDelta": "_core.messages",

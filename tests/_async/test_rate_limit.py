@@ -10,7 +10,7 @@ import pytest
 
 from llm_client._core.breaker import breaker_for
 from llm_client._seam import _async as seam
-from llm_client.testing import Failure, FakeAPI
+from llm_client.testing import Failure, FakeAPI, Reply
 from support._async import face
 from support.hidden_limits import HiddenLimits
 
@@ -167,6 +167,28 @@ async def test_a_long_retry_after_is_an_answer_at_once(api: FakeAPI) -> None:
     assert len(api.requests) == 1
 
 
+async def test_a_long_retry_after_ends_the_wait_of_all(api: FakeAPI) -> None:
+    api.fail(429, "slow down", headers={"retry-after": "3600"})
+    asked = provider(api, limiter=face.Limiter(rpm=1, window=1.0))
+    results = await seam.gather([partial(asked.complete, f"Question {number}") for number in range(4)])
+    assert [result.status for result in results] == [429] * 4
+    assert sorted("nothing was sent" in result.error for result in results) == [False, True, True, True]
+    assert len(api.requests) == 1
+    assert asked._exchange.limiter._limits.waiting(seam.now()) == 0
+
+
+async def test_embeddings_are_settled(api: FakeAPI) -> None:
+    api.reply(Reply(embeddings=[[0.5, 0.5]] * 5, usage=(70, 0)))
+    limiter = face.Limiter(tpm=100_000)
+    asked = provider(api, limiter=limiter, model="text-embedding-3-small")
+    result = await asked.embed([f"some words {number}" for number in range(5)])
+    assert result.ok
+    assert limiter.limits["tokens"] <= 100_000
+    tokens = limiter._limits.windows[1]
+    assert tokens.total == result.usage.total_tokens == 70
+    assert limiter._limits._in_flight == [0.0] * 4
+
+
 async def test_a_stream_is_settled(api: FakeAPI) -> None:
     limiter = face.Limiter(tpm=100_000)
     api.reply("one two three", times=2)
@@ -201,6 +223,33 @@ async def test_every_attempt_is_told(api: FakeAPI) -> None:
     api.reply("yes")
     result = await provider(api, on_attempt=told.append).complete("Hi")
     assert [attempt.status for attempt in told] == [503, 200]
+    assert tuple(told) == result.attempts
+
+
+async def test_every_attempt_is_in_the_log(api: FakeAPI, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="llm_client.retry")
+    asked = provider(api, attempts=2)
+    api.fail(503, "busy", times=2)
+    assert not (await asked.complete("Hi")).ok
+    api.fail(503, "busy")
+    api.reply("yes")
+    assert (await asked.complete("Hi")).ok
+    lines = [record.getMessage() for record in caplog.records if record.name == "llm_client.retry"]
+    assert [line.partition(";")[0] for line in lines] == [
+        "try 1 of 2 failed (status 503)",
+        "try 2 of 2 failed (status 503)",
+        "try 1 of 2 failed (status 503)",
+        "try 2 of 2 succeeded",
+    ]
+
+
+async def test_attempts_of_a_stream_are_told_too(api: FakeAPI) -> None:
+    told: list[Any] = []
+    api.fail(503, "busy")
+    api.reply("yes")
+    async with provider(api, on_attempt=told.append).stream("Hi") as events:
+        result = [event async for event in events][-1].data
+    assert [attempt.status for attempt in result.attempts] == [503, 200]
     assert tuple(told) == result.attempts
 
 
@@ -240,3 +289,27 @@ async def test_an_open_circuit_says_so_and_closes_again(api: FakeAPI) -> None:
     await seam.sleep(breaker.wait(seam.now()))
     assert (await asked.complete("Hi")).ok
     assert breaker.state(seam.now()) == "closed"
+
+
+async def test_one_request_probes_for_all(api: FakeAPI) -> None:
+    asked = provider(api, attempts=1)
+    breaker = breaker_for(api.openai_url)
+    breaker.failures, breaker.seconds, breaker.pause = 2, 0.0, 0.05
+    breaker._pause = 0.05
+    api.fail(500, "broken", times=2)
+    for _ in range(2):
+        assert (await asked.complete("Hi")).status == 500
+    api.by_default("well again")
+    api.hold()
+    done: list[Any] = []
+
+    async def ask(number: int) -> None:
+        done.append(await asked.complete(f"Question {number}"))
+        if len(done) == 11:
+            api.release()
+
+    await seam.sleep(breaker.wait(seam.now()))
+    await seam.gather([partial(ask, number) for number in range(12)])
+    assert [result.error_code for result in done] == ["circuit_open"] * 11 + [None]
+    assert len(api.requests) == 3
+    assert (await asked.complete("Hi")).ok

@@ -12,7 +12,7 @@ import pytest
 
 from llm_client._core.breaker import breaker_for
 from llm_client._seam import _sync as seam
-from llm_client.testing import Failure, FakeAPI
+from llm_client.testing import Failure, FakeAPI, Reply
 from support._sync import face
 from support.hidden_limits import HiddenLimits
 
@@ -169,6 +169,28 @@ def test_a_long_retry_after_is_an_answer_at_once(api: FakeAPI) -> None:
     assert len(api.requests) == 1
 
 
+def test_a_long_retry_after_ends_the_wait_of_all(api: FakeAPI) -> None:
+    api.fail(429, "slow down", headers={"retry-after": "3600"})
+    asked = provider(api, limiter=face.Limiter(rpm=1, window=1.0))
+    results = seam.gather([partial(asked.complete, f"Question {number}") for number in range(4)])
+    assert [result.status for result in results] == [429] * 4
+    assert sorted("nothing was sent" in result.error for result in results) == [False, True, True, True]
+    assert len(api.requests) == 1
+    assert asked._exchange.limiter._limits.waiting(seam.now()) == 0
+
+
+def test_embeddings_are_settled(api: FakeAPI) -> None:
+    api.reply(Reply(embeddings=[[0.5, 0.5]] * 5, usage=(70, 0)))
+    limiter = face.Limiter(tpm=100_000)
+    asked = provider(api, limiter=limiter, model="text-embedding-3-small")
+    result = asked.embed([f"some words {number}" for number in range(5)])
+    assert result.ok
+    assert limiter.limits["tokens"] <= 100_000
+    tokens = limiter._limits.windows[1]
+    assert tokens.total == result.usage.total_tokens == 70
+    assert limiter._limits._in_flight == [0.0] * 4
+
+
 def test_a_stream_is_settled(api: FakeAPI) -> None:
     limiter = face.Limiter(tpm=100_000)
     api.reply("one two three", times=2)
@@ -203,6 +225,33 @@ def test_every_attempt_is_told(api: FakeAPI) -> None:
     api.reply("yes")
     result = provider(api, on_attempt=told.append).complete("Hi")
     assert [attempt.status for attempt in told] == [503, 200]
+    assert tuple(told) == result.attempts
+
+
+def test_every_attempt_is_in_the_log(api: FakeAPI, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="llm_client.retry")
+    asked = provider(api, attempts=2)
+    api.fail(503, "busy", times=2)
+    assert not (asked.complete("Hi")).ok
+    api.fail(503, "busy")
+    api.reply("yes")
+    assert (asked.complete("Hi")).ok
+    lines = [record.getMessage() for record in caplog.records if record.name == "llm_client.retry"]
+    assert [line.partition(";")[0] for line in lines] == [
+        "try 1 of 2 failed (status 503)",
+        "try 2 of 2 failed (status 503)",
+        "try 1 of 2 failed (status 503)",
+        "try 2 of 2 succeeded",
+    ]
+
+
+def test_attempts_of_a_stream_are_told_too(api: FakeAPI) -> None:
+    told: list[Any] = []
+    api.fail(503, "busy")
+    api.reply("yes")
+    with provider(api, on_attempt=told.append).stream("Hi") as events:
+        result = [event for event in events][-1].data
+    assert [attempt.status for attempt in result.attempts] == [503, 200]
     assert tuple(told) == result.attempts
 
 
@@ -242,3 +291,27 @@ def test_an_open_circuit_says_so_and_closes_again(api: FakeAPI) -> None:
     seam.sleep(breaker.wait(seam.now()))
     assert (asked.complete("Hi")).ok
     assert breaker.state(seam.now()) == "closed"
+
+
+def test_one_request_probes_for_all(api: FakeAPI) -> None:
+    asked = provider(api, attempts=1)
+    breaker = breaker_for(api.openai_url)
+    breaker.failures, breaker.seconds, breaker.pause = 2, 0.0, 0.05
+    breaker._pause = 0.05
+    api.fail(500, "broken", times=2)
+    for _ in range(2):
+        assert (asked.complete("Hi")).status == 500
+    api.by_default("well again")
+    api.hold()
+    done: list[Any] = []
+
+    def ask(number: int) -> None:
+        done.append(asked.complete(f"Question {number}"))
+        if len(done) == 11:
+            api.release()
+
+    seam.sleep(breaker.wait(seam.now()))
+    seam.gather([partial(ask, number) for number in range(12)])
+    assert [result.error_code for result in done] == ["circuit_open"] * 11 + [None]
+    assert len(api.requests) == 3
+    assert (asked.complete("Hi")).ok

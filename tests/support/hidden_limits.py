@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Literal
 
 from llm_client.testing import Failure, FakeAPI
@@ -23,6 +24,7 @@ class HiddenLimits:
         window: Seconds.
         headers: Whether answers announce the limits.
         retry_after: Whether refusals say how long to wait.
+        clock: Seconds, of a monotonic clock.
     """
 
     def __init__(
@@ -34,20 +36,26 @@ class HiddenLimits:
         *,
         headers: bool,
         retry_after: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
         self.limits = (requests, math.inf if tokens is None else tokens)
         self.window = window
         self.headers = headers
         self.retry_after = retry_after
+        self.clock = clock
         self.log: list[tuple[float, bool]] = []
         """Of each request its time and whether it passed."""
+        self.passed: list[tuple[float, int]] = []
+        """Of each request that passed its time and the tokens that it counted for."""
         self.too_early = 0
         """Requests that came before a retry-after had passed, though its refusal had long been delivered."""
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, int]] = deque()
         self._used = [0.0, 0.0]
         self._boundary = 0.0
+        self.pauses: list[tuple[float, float]] = []
+        """Of each refusal with a retry-after its time, and when it ends."""
         self._pauses: deque[tuple[float, float]] = deque()
 
     def install(self, api: FakeAPI) -> None:
@@ -57,7 +65,7 @@ class HiddenLimits:
     def take(self, vendor: str, key: Any, tokens: int) -> tuple[dict[str, str], Failure | None]:
         """Judge a request, as the FakeAPI's own limits do."""
         with self._lock:
-            now = time.monotonic()
+            now = self.clock()
             self._expire(now)
             amounts = (1, tokens)
             fits = all(
@@ -68,6 +76,7 @@ class HiddenLimits:
                 self._used[0] += 1
                 self._used[1] += tokens
                 self._recent.append((now, tokens))
+                self.passed.append((now, tokens))
             reset = self._reset(now, tokens)
             headers = self._announce(reset) if self.headers else {}
             if fits:
@@ -75,6 +84,7 @@ class HiddenLimits:
             waits = {}
             if self.retry_after:
                 self._pauses.append((now, now + reset))
+                self.pauses.append((now, now + reset))
                 waits = {"retry-after-ms": str(math.ceil(reset * 1000))}
         return headers, Failure(429, "Rate limit reached.", headers=waits)
 

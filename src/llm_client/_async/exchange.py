@@ -18,6 +18,7 @@ from .._core.usage import Usage
 from .._core.wire.request import Failure
 from .._seam import _async as seam
 from .rate_limit import Limiter, Pass
+from .shared_limits import SharedPass
 
 _log = logger("retry")
 
@@ -44,7 +45,7 @@ class Answer:
     stream: Any = None
     attempts: tuple[Attempt, ...] = ()
     refused: Failure | None = None
-    leave: Pass | None = None
+    leave: Pass | SharedPass | None = None
 
     def settle(self, usage: Usage) -> None:
         """Tell the limiter what the answer really used; never waits."""
@@ -96,9 +97,8 @@ class Exchange:
 
     async def _try(self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None) -> Answer:
         tried: list[Attempt] = []
-        self._budget.note_call(time.monotonic())
         while True:
-            answer = await self._one(once, request, policy, limiter)
+            answer = await self._one(once, request, policy, limiter, first=not tried)
             settled = False
             try:
                 settled = await self._settled(answer, tried, policy)
@@ -108,19 +108,28 @@ class Exchange:
                 if answer.stream is not None and not settled:
                     await answer.stream.close()
 
-    async def _one(self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None) -> Answer:
+    async def _one(
+        self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None, *, first: bool
+    ) -> Answer:
         """One try, when it is its turn."""
-        leave = None
+        leave: Pass | SharedPass | None = None
         if limiter is not None:
+            patience = policy.max_retry_after
             held = limiter.held()
-            if held > policy.max_retry_after:
-                return Answer(429, refused=Failure(_HELD.format(held, policy.max_retry_after), code="rate_limit"))
-            leave = await limiter.enter(estimate_tokens(request.body))
+            if held <= patience:
+                leave = await limiter.enter(estimate_tokens(request.body), patience=patience)
+                held = limiter.held()  # a server may have asked for a pause while this one waited
+            if held > patience:
+                if leave is not None:
+                    leave.give_back()
+                return Answer(429, refused=Failure(_HELD.format(held, patience), code="rate_limit"))
         if not self._breaker.allow(time.monotonic()):
             if leave is not None:
                 leave.give_back()
             wait = self._breaker.wait(time.monotonic())
             return Answer(503, refused=Failure(_OPEN.format(wait), code="circuit_open"))
+        if first:
+            self._budget.note_call(time.monotonic())  # what is not sent is no traffic that would allow for retries
         try:
             answer: Answer = await once(request)
         except BaseException:
@@ -136,6 +145,8 @@ class Exchange:
             _log.warning("circuit open: the server has failed for a while; one request at a time tries it again")
         elif changed == "closed":
             _log.warning("circuit closed: the server answers again")
+        if limiter is not None and (answer.status == 429 or answer.status >= 500):
+            await limiter.tell()
         return answer
 
     async def _send_once(self, request: HttpRequest) -> Answer:
@@ -167,6 +178,7 @@ class Exchange:
     async def _settled(self, answer: Answer, tried: list[Attempt], policy: RetryPolicy) -> bool:
         if 200 <= answer.status < 300:
             answer.attempts = (*tried, _SUCCEEDED) if tried else _SUCCEEDED_AT_ONCE
+            _log.debug("try %d of %d succeeded", len(tried) + 1, policy.attempts)
             await self._tell(_SUCCEEDED)
             return True
         delay = None
@@ -180,6 +192,7 @@ class Exchange:
         await self._tell(attempt)
         if delay is None:
             answer.attempts = tuple(tried)
+            _log.info("try %d of %d failed (%s); there is no further one", len(tried), policy.attempts, attempt.error)
             return True
         _log.info("try %d of %d failed (%s); next one in %.2f s", len(tried), policy.attempts, attempt.error, delay)
         await seam.sleep(delay)

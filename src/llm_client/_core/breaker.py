@@ -33,7 +33,7 @@ class Breaker:
     )
 
     def __init__(
-        self, failures: int = 10, seconds: float = 1.0, pause: float = 0.5, longest_pause: float = 2.0
+        self, failures: int = 10, seconds: float = 1.0, pause: float = 0.5, longest_pause: float = 1.0
     ) -> None:
         self.failures = failures
         self.seconds = seconds

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from .limit_headers import DIMENSIONS, Announced, read_limits
+from .limit_through import Round, Through
 from .retry import retry_after
 from .turns import Turn, Turns
 from .window import Window
@@ -27,13 +28,16 @@ NOTHING = (-1,)
 SLACK = 0.015
 """Share of a learned limit that is left unused: requests do not arrive in the rhythm in which they were sent."""
 
-_TOLERANCE = 0.02
+_TOLERANCE, _MORE = 0.02, 0.005
 _ENOUGH = 20
 _LEAST_STEP, _LARGEST_STEP, _STEP_GROWTH = 1 / 300, 1 / 20, 1.5
-_PLAINLY_LESS = 0.9
+_PLAINLY_LESS = 0.8
 _CLEAN_WINDOWS, _CLEAN_REQUESTS, _RAISE, _LOWER = 5, 1000, 1.05, 0.95
+_SURE_AFTER, _LOWER_UNSURE = 2.5, 0.8
 _MEMORY = 0.1
 _ON_THE_WAY = 1 / 50
+_LATE = 1 / 20
+_MOST_FRESH = 64
 _HASTE = 1.2
 _LARGE, _WITH_PICTURES = 50_000, 8000.0
 
@@ -89,6 +93,13 @@ def refused_dimensions(body: bytes) -> tuple[int, ...]:
     return UNSAID
 
 
+@dataclass(slots=True)
+class _Plain:
+    """A lock that has no inner one, which would cost half as much."""
+
+    inner: Any
+
+
 class Limits(Turns):
     """The limits of one endpoint, key and model, and the queue before them.
 
@@ -101,20 +112,27 @@ class Limits(Turns):
     def __init__(self, lock: AbstractContextManager[Any], caps: Mapping[str, float | None], length: float) -> None:
         self.windows = [Window(caps.get(name), length) for name in DIMENSIONS]
         super().__init__(self.windows, lock)
+        self._quick: Any = lock if hasattr(lock, "inner") else _Plain(lock)
+        self._room: list[float] | None = None  # what may be taken without a look at the books, if that is known
+        self._fresh: list[Turn] = []  # taken in that way
         _living.add(self)
         self.length = length
         self.caps = [caps.get(name) for name in DIMENSIONS]
         self.announced: list[float | None] = [None] * 4
         self.found: list[float | None] = [None] * 4
         self.expected_output = 0.0
+        self._estimated = [0.0] * 4  # of what was settled lately, the usual size as it was estimated, and as it was
+        self._settled_for = [0.0] * 4
+        self._true_shares = [1.0] * 4
         self._in_flight = [0.0] * 4
         self._landed = [0.0] * 4  # all that ever was in flight and is no more
-        self._answered = [Window(None, length), Window(None, length)]  # requests and tokens, when the answer came
-        self._last_refusal = -math.inf
+        self._through = Through(length)  # requests and tokens
+        self._refusal_sent = -math.inf
         self._refused_at = -math.inf  # turns before this belong to a wave of refusals that was looked at
-        self._round: tuple[float, float, tuple[int, ...]] | None = None  # window's start, its end, dimensions
+        self._round: Round | None = None
         self._before: list[float | None] = [None] * 4
         self._found_at = -math.inf
+        self._least_share = _LOWER
         self._probing: tuple[int, ...] = ()
         self._clean_since = -math.inf
         self._clean = 0
@@ -122,38 +140,72 @@ class Limits(Turns):
     def begin(self, tokens: float, requests: float, now: float) -> Turn:
         """A place in the queue for a question of some tokens; for the answer the usual size is set aside."""
         output = self.expected_output * requests
-        amounts = (requests, tokens + output, tokens, output)
-        with self.lock:
-            if not self.returned and not self.pending and not self.spacing and self.hold <= now >= self._last:
-                turn = self._begin_at_once(amounts, now)
-                if turn is not None:
-                    return turn
-        return self.enter(amounts, now)
+        both = tokens + output
+        amounts = (requests, both, tokens, output)
+        with self._quick.inner:
+            room = self._room
+            if (
+                room is None
+                or self.returned
+                or requests > room[0]
+                or both > room[1]
+                or tokens > room[2]
+                or output > room[3]
+                or not self.hold <= now >= self._last
+                or len(self._fresh) >= _MOST_FRESH
+            ):
+                return self._begin(amounts, now)
+            room[0] -= requests
+            room[1] -= both
+            room[2] -= tokens
+            room[3] -= output
+            turn = Turn(self, amounts, now)
+            turn.taken = True
+            self._last = now
+            self._fresh.append(turn)
+            return turn
 
-    def _begin_at_once(self, amounts: tuple[float, float, float, float], now: float) -> Turn | None:
-        """What `enter` would do where nobody waits and there is room, without a call for each window."""
-        windows = self.windows
-        gone = now - self.length
-        for window, amount in zip(windows, amounts, strict=False):
-            if window.slots and window.slots[0][0] <= gone:
-                window.expire(now)
-            if window.limit is not None and amount and window.total + amount > window.limit:
-                return None
-        turn = Turn(self, amounts, now)
-        turn.taken = True
-        self._last = now
-        slot = windows[0].slot
-        end = (now // slot + 1) * slot
-        for window, amount in zip(windows, amounts, strict=False):
-            if amount:
-                slots = window.slots
-                if slots and slots[-1][0] >= end:
-                    slots[-1][1] += amount
-                else:
-                    slots.append([end, amount])
-                window.total += amount
-        self.on_settled(turn)
+    def _begin(self, amounts: tuple[float, float, float, float], now: float) -> Turn:
+        """The same after a look at the books, which tells what may be taken next without one."""
+        turn = self.try_enter_locked(amounts, now)
+        if turn is None:
+            return self.enter_locked(amounts, now)
+        if not self.spacing:
+            self._room = [math.inf if window.limit is None else window.limit - window.total for window in self.windows]
         return turn
+
+    def _update(self, now: float) -> None:
+        self._room = None
+        if self._fresh:
+            self._book()
+        super()._update(now)
+
+    def _book(self) -> None:
+        """Enter in the books what was taken without looking at them."""
+        fresh, windows, in_flight = self._fresh, self.windows, self._in_flight
+        self._fresh = []
+        mark = (tuple(self._landed), tuple([window.left for window in windows]))
+        slot, sums = windows[0].slot, [0.0] * 4
+        end = fresh[0].at // slot
+        for turn in fresh:
+            turn.mark = mark
+            if turn.at // slot > end:
+                self._book_slot(sums, (end + 1) * slot)
+                end = turn.at // slot
+                sums = [0.0] * 4
+            requests, both, tokens, output = turn.amounts
+            sums[0] += requests
+            sums[1] += both
+            sums[2] += tokens
+            sums[3] += output
+        self._book_slot(sums, (end + 1) * slot)
+        for dimension, turns in enumerate(zip(*[turn.amounts for turn in fresh], strict=True)):
+            in_flight[dimension] += sum(turns)
+
+    def _book_slot(self, sums: list[float], end: float) -> None:
+        for window, amount in zip(self.windows, sums, strict=True):
+            if amount:
+                window.add(amount, end)
 
     def limits(self, now: float) -> dict[str, float]:
         """The limits that hold now, by dimension."""
@@ -171,17 +223,38 @@ class Limits(Turns):
             self._update(now)
             return max(0.0, self.hold - now)
 
+    def late(self, turn: Turn, now: float) -> float:
+        # Who overslept sends later than was counted on, when the room that was kept may have been given to others.
+        if turn.gone or now - turn.at <= self.length * _LATE:
+            return 0.0
+        self._give(turn)
+        for dimension, amount in enumerate(turn.amounts):
+            self._in_flight[dimension] -= amount
+        turn.at = self._earliest(self.meters, turn.amounts, max(now, self._last + self.spacing, self.hold))
+        if turn.at <= now:
+            self._settle(turn)
+            return 0.0
+        turn.taken = False
+        if self._ahead is None:
+            self._start_ahead()
+        self._take_ahead(turn)
+        self.pending.appendleft(turn)
+        self._stale = True
+        return turn.at - now
+
     def gap(self, amounts: Sequence[float]) -> float:
         # Those who had to wait go at a little more than the limit's own pace. All at once, as room comes back from a
-        # burst before, they would arrive in another order than the one that the server counted the burst in.
+        # burst, they would arrive in another order than the server counted the burst in.
         share = 0.0
-        for window, amount in zip(self.windows, amounts, strict=True):
-            if window.limit is not None and amount > share * window.limit:
-                share = amount / window.limit
+        for window, amount, true in zip(self.windows, amounts, self._true_shares, strict=True):
+            if window.limit is not None and amount * true > share * window.limit:
+                share = amount * true / window.limit
         return share * self.length / _HASTE
 
     def forget_waiters(self) -> None:
         super().forget_waiters()
+        self._room = None
+        self._fresh = []
         self._in_flight = [0.0] * 4
 
     def on_settled(self, turn: Turn) -> None:
@@ -226,9 +299,7 @@ class Limits(Turns):
         elif 200 <= outcome.status < 300:
             self._passed(outcome)
             if not announced:
-                for window, amount in zip(self._answered, outcome.turn.amounts, strict=False):
-                    window.expire(outcome.now - self.length)
-                    window.take(amount, outcome.now)
+                self._through.note(outcome.sent, outcome.now, outcome.turn.amounts[: TOKENS + 1])
         self._recount(outcome.now)
 
     def _date(self, outcome: Outcome) -> None:
@@ -242,9 +313,8 @@ class Limits(Turns):
 
     def _correct_usage(self, used: Used) -> None:
         turn = used.turn
-        more_input = more_output = 0.0
-        if used.input_tokens is not None:
-            more_input = used.input_tokens - turn.amounts[INPUT]
+        more_output = 0.0
+        more_input = 0.0 if used.input_tokens is None else used.input_tokens - turn.amounts[INPUT]
         if used.output_tokens is not None:
             more_output = used.output_tokens - turn.amounts[OUTPUT]
             self.expected_output += (used.output_tokens - self.expected_output) * _MEMORY
@@ -253,6 +323,11 @@ class Limits(Turns):
                 self.windows[dimension].take(more, max(used.now, self._last))
             elif more < 0:
                 self.windows[dimension].give(-more, turn.at)
+            estimate = turn.amounts[dimension]
+            self._estimated[dimension] += (estimate - self._estimated[dimension]) * _MEMORY
+            self._settled_for[dimension] += (estimate + more - self._settled_for[dimension]) * _MEMORY
+            if self._estimated[dimension] > 0:
+                self._true_shares[dimension] = min(1.0, self._settled_for[dimension] / self._estimated[dimension])
         self._stale = True
 
     # -- what servers announce ----------------------------------------------------------------------------------
@@ -266,15 +341,14 @@ class Limits(Turns):
         window = self.windows[dimension]
         window.expire(outcome.now)
         room = said.limit - window.total
-        tolerance = said.limit * _TOLERANCE
         # The server counted at some moment between sending and now. What was on its way at any time since, it may not
         # have counted yet; what left the window since, it may still have counted.
         landed, left = (mark[dimension] for mark in outcome.turn.mark)
         most = room + self._in_flight[dimension] + self._landed[dimension] - landed
         least = room - (window.left - left)
-        if said.remaining < least - tolerance:
+        if said.remaining < least - said.limit * _TOLERANCE:
             window.take(least - said.remaining, max(outcome.now, self._last))  # somebody else's
-        elif said.remaining > most + tolerance:
+        elif said.remaining > most + said.limit * _MORE:
             window.forget(said.remaining - most)
 
     def _apply(self, dimension: int) -> None:
@@ -292,22 +366,29 @@ class Limits(Turns):
     def _refused(self, outcome: Outcome, asked: float | None) -> None:
         if not outcome.about:
             return
-        self._last_refusal = outcome.now
+        self._refusal_sent = max(self._refusal_sent, outcome.sent)
         about = self._unknown(outcome.about, outcome.now)
-        first = outcome.turn.at > self._refused_at
+        first, probing = outcome.turn.at > self._refused_at, bool(self._probing)
         if asked is None and (first or self._probing):
             self._probe(outcome)
         if not first:
-            if asked is not None and self._round is not None and outcome.now + asked < self._round[1]:
-                # Of all that say when to come back, the one that was delivered fastest is right.
-                end = outcome.now + asked
-                self._round = (end - self.length, end, self._round[2])
+            if asked is not None and self._round is not None:
+                self._round.narrow(*self._window(outcome, asked))
             return
+        if not probing:
+            # What was found first may be too much: a window that was cut short, with the one after it.
+            sure = outcome.now - max(self._found_at, self._refused_at) > _SURE_AFTER * self.length
+            self._least_share = _LOWER if sure else _LOWER_UNSURE
+            self._before = list(self.found)
         self._refused_at = outcome.now
         self._clean_since, self._clean = outcome.now, 0
-        end = outcome.now if asked is None else outcome.now + asked
-        self._before = list(self.found)
-        self._round = (end - self.length, end, about)
+        self._round = Round(*self._window(outcome, asked or 0.0), about)
+
+    def _window(self, outcome: Outcome, asked: float) -> tuple[float, float, float]:
+        """The window that a refusal speaks of: its start at the earliest and at the latest, and its end."""
+        # The server counted some time between sending and now, soon after sending if the program was busy.
+        sent = outcome.sent + asked - self.length
+        return sent, sent, outcome.now + asked
 
     def _unknown(self, about: tuple[int, ...], now: float) -> tuple[int, ...]:
         """The dimensions whose limits a refusal helps to find: none where the server announces what it refuses for."""
@@ -324,7 +405,7 @@ class Limits(Turns):
             return TOKENS
         if found is None or now - self._found_at < 2 * self.length:
             return REQUESTS
-        if self._through(REQUESTS, now - self.length, now) >= found * _PLAINLY_LESS:
+        if self._through.count(REQUESTS, now - self.length, now) >= found * _PLAINLY_LESS:
             return REQUESTS
         self.found[REQUESTS] = None
         self._apply(REQUESTS)
@@ -343,8 +424,8 @@ class Limits(Turns):
         turn = outcome.turn
         if self._probing and turn.at > self._refused_at:
             # The window has moved on just now: what it let through before is its limit.
-            start = self._last_refusal - self.length
-            self._round = (start, outcome.now, self._probing)
+            earliest, latest = self._refusal_sent - self.length, outcome.sent - self.length
+            self._round = Round(earliest, (earliest + latest) / 2, outcome.now, self._probing)
             self._probing = ()
             self.spacing = self.hold = 0.0
             self._moved = True
@@ -364,35 +445,26 @@ class Limits(Turns):
 
     def _recount(self, now: float, *, last: bool = False) -> None:
         """Work out the limits of a round of refusals anew: others of its wave may have been answered since."""
-        if self._round is None:
+        round = self._round
+        if round is None:
             return
-        start, end, about = self._round
-        if not last and now > end and not self._probing:
+        if not last and now > round.end and not self._probing:
             self._round = None
             return
         if last:
             self._round = None
-        through = self._through(REQUESTS, start, end)
-        for dimension in about:
+        through = self._through.count_window(REQUESTS, round)
+        for dimension in round.about:
             if dimension < 0 or through < _ENOUGH:
                 continue  # nothing to find, or too little to tell a limit from a passing mood
-            count = self._through(dimension, start, end)
+            count = self._through.count_window(dimension, round)
             before = self._before[dimension]
             if before is None and self.found[dimension] is None:
                 self._found_at = now
             if before is not None:
-                count = min(before, max(count, before * _LOWER))
+                count = min(before, max(count, before * self._least_share))
             self.found[dimension] = max(count, 1.0)
             self._apply(dimension)
-
-    def _through(self, dimension: int, start: float, end: float) -> float:
-        """What the server let through in a window.
-
-        Counted when the answers came: a refusal comes as they do, so what is on the way matters as little as a program
-        that was too busy to send when it meant to.
-        """
-        window = self._answered[dimension]
-        return sum(amount for slot_end, amount in window.slots if start < slot_end - window.slot / 2 <= end)
 
 
 _living: WeakSet[Limits] = WeakSet()

@@ -7,6 +7,7 @@ the turns are worked out anew, by whoever asks next.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 _FEW = 16
 _SECONDS_FOR_EACH = 1e-4
+_SOON, _POLLING_FOR_EACH = 0.1, 1e-3
 
 
 class Meter(Protocol):
@@ -37,7 +39,7 @@ class Turn:
         at: When its turn is, as far as is known.
     """
 
-    __slots__ = ("amounts", "at", "gone", "mark", "queue", "taken")
+    __slots__ = ("amounts", "at", "gone", "mark", "patience", "queue", "taken")
 
     def __init__(self, queue: Turns, amounts: Sequence[float], at: float) -> None:
         self.queue = queue
@@ -45,6 +47,7 @@ class Turn:
         self.at = at
         self.taken = False
         self.gone = False
+        self.patience = math.inf  # a longer hold ends the wait: whoever waits then asks what holds it
         self.mark: Any = None  # a subclass's note of how things stood at its turn
 
     def delay(self, now: float) -> float:
@@ -85,21 +88,25 @@ class Turns:
     def enter(self, amounts: Sequence[float], now: float) -> Turn:
         """A place at the end of the queue; `delay` tells when its turn is."""
         with self.lock:
-            self._update(now)
-            if self.pending:
-                turn = Turn(self, amounts, now)
-                self._place(turn, now)
-                self.pending.append(turn)
-                return turn
-            at = self._earliest(self.meters, amounts, max(now, self._last + self.spacing, self.hold))
-            turn = Turn(self, amounts, at)
-            if at <= now:
-                self._settle(turn)
-            else:
-                self._start_ahead()
-                self._take_ahead(turn)
-                self.pending.append(turn)
+            return self.enter_locked(amounts, now)
+
+    def enter_locked(self, amounts: Sequence[float], now: float) -> Turn:
+        """The same, for those who hold the lock."""
+        self._update(now)
+        if self.pending:
+            turn = Turn(self, amounts, now)
+            self._place(turn, now)
+            self.pending.append(turn)
             return turn
+        at = self._earliest(self.meters, amounts, max(now, self._last + self.spacing, self.hold))
+        turn = Turn(self, amounts, at)
+        if at <= now:
+            self._settle(turn)
+        else:
+            self._start_ahead()
+            self._take_ahead(turn)
+            self.pending.append(turn)
+        return turn
 
     def try_enter(self, amounts: Sequence[float], now: float) -> Turn | None:
         """The amounts taken at once, None where that would mean waiting."""
@@ -122,9 +129,21 @@ class Turns:
         """Seconds until a turn; 0 or less: now. A pause holds back those too whose turn has just come."""
         with self.lock:
             self._update(now)
+            if self.hold - now > turn.patience:
+                return 0.0
             if turn.taken:
-                return self.hold - now if self.hold > now and not self.spacing else 0.0
-            return max(turn.at, self.hold) - now
+                if self.hold > now and not self.spacing:
+                    return self.hold - now
+                return self.late(turn, now)
+            # Nobody goes before the first, who may be one that was put back there and whose turn is later again.
+            first = self.pending[0].at if self.pending else turn.at
+            delay = max(turn.at, first, self.hold) - now
+            # Spaced turns all come closer at once as soon as one got through, and whoever sleeps does not notice.
+            return min(delay, max(_SOON, len(self.pending) * _POLLING_FOR_EACH)) if self.spacing else delay
+
+    def late(self, turn: Turn, now: float) -> float:
+        """Seconds until somebody may go who asks now and whose turn has come before; for a subclass."""
+        return 0.0
 
     def change(self, make: Callable[[], None], now: float) -> None:
         """Alter meters, hold or spacing; all turns are worked out anew."""

@@ -66,10 +66,10 @@ class Window:
         end = self._end_of(at)
         limit = self.limit
         while limit is not None and limit > 0 and amount > limit:
-            self._add(limit, end)
+            self.add(limit, end)
             amount -= limit
             end += self.length
-        self._add(amount, end)
+        self.add(amount, end)
 
     def give(self, amount: float, at: float) -> None:
         """Put an amount back that was taken at that time; what has left the window since is given back already."""
@@ -127,7 +127,8 @@ class Window:
         twin.total = self.total
         return twin
 
-    def _add(self, amount: float, end: float) -> None:
+    def add(self, amount: float, end: float) -> None:
+        """Count an amount in the slot that ends then, the last one or a later one."""
         slots = self.slots
         if slots and slots[-1][0] >= end - EPSILON:
             slots[-1][1] += amount

@@ -20,6 +20,7 @@ from .._core.usage import Usage
 from .._core.wire.request import Failure
 from .._seam import _sync as seam
 from .rate_limit import Limiter, Pass
+from .shared_limits import SharedPass
 
 _log = logger("retry")
 
@@ -46,7 +47,7 @@ class Answer:
     stream: Any = None
     attempts: tuple[Attempt, ...] = ()
     refused: Failure | None = None
-    leave: Pass | None = None
+    leave: Pass | SharedPass | None = None
 
     def settle(self, usage: Usage) -> None:
         """Tell the limiter what the answer really used; never waits."""
@@ -98,9 +99,8 @@ class Exchange:
 
     def _try(self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None) -> Answer:
         tried: list[Attempt] = []
-        self._budget.note_call(time.monotonic())
         while True:
-            answer = self._one(once, request, policy, limiter)
+            answer = self._one(once, request, policy, limiter, first=not tried)
             settled = False
             try:
                 settled = self._settled(answer, tried, policy)
@@ -110,19 +110,28 @@ class Exchange:
                 if answer.stream is not None and not settled:
                     answer.stream.close()
 
-    def _one(self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None) -> Answer:
+    def _one(
+        self, once: Any, request: HttpRequest, policy: RetryPolicy, limiter: Limiter | None, *, first: bool
+    ) -> Answer:
         """One try, when it is its turn."""
-        leave = None
+        leave: Pass | SharedPass | None = None
         if limiter is not None:
+            patience = policy.max_retry_after
             held = limiter.held()
-            if held > policy.max_retry_after:
-                return Answer(429, refused=Failure(_HELD.format(held, policy.max_retry_after), code="rate_limit"))
-            leave = limiter.enter(estimate_tokens(request.body))
+            if held <= patience:
+                leave = limiter.enter(estimate_tokens(request.body), patience=patience)
+                held = limiter.held()  # a server may have asked for a pause while this one waited
+            if held > patience:
+                if leave is not None:
+                    leave.give_back()
+                return Answer(429, refused=Failure(_HELD.format(held, patience), code="rate_limit"))
         if not self._breaker.allow(time.monotonic()):
             if leave is not None:
                 leave.give_back()
             wait = self._breaker.wait(time.monotonic())
             return Answer(503, refused=Failure(_OPEN.format(wait), code="circuit_open"))
+        if first:
+            self._budget.note_call(time.monotonic())  # what is not sent is no traffic that would allow for retries
         try:
             answer: Answer = once(request)
         except BaseException:
@@ -138,6 +147,8 @@ class Exchange:
             _log.warning("circuit open: the server has failed for a while; one request at a time tries it again")
         elif changed == "closed":
             _log.warning("circuit closed: the server answers again")
+        if limiter is not None and (answer.status == 429 or answer.status >= 500):
+            limiter.tell()
         return answer
 
     def _send_once(self, request: HttpRequest) -> Answer:
@@ -169,6 +180,7 @@ class Exchange:
     def _settled(self, answer: Answer, tried: list[Attempt], policy: RetryPolicy) -> bool:
         if 200 <= answer.status < 300:
             answer.attempts = (*tried, _SUCCEEDED) if tried else _SUCCEEDED_AT_ONCE
+            _log.debug("try %d of %d succeeded", len(tried) + 1, policy.attempts)
             self._tell(_SUCCEEDED)
             return True
         delay = None
@@ -182,6 +194,7 @@ class Exchange:
         self._tell(attempt)
         if delay is None:
             answer.attempts = tuple(tried)
+            _log.info("try %d of %d failed (%s); there is no further one", len(tried), policy.attempts, attempt.error)
             return True
         _log.info("try %d of %d failed (%s); next one in %.2f s", len(tried), policy.attempts, attempt.error, delay)
         seam.sleep(delay)

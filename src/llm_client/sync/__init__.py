@@ -125,9 +125,6 @@ if TYPE_CHECKING:
     from .._sync.rate_limit import (
         Limiter as Limiter,
     )
-    from .._sync.rate_limit import (
-        TokenBucket as TokenBucket,
-    )
     from .._sync.streaming import (
         BufferingAdapter as BufferingAdapter,
     )
@@ -143,6 +140,7 @@ if TYPE_CHECKING:
     from .._sync.streaming import (
         stream_to_string as stream_to_string,
     )
+    from .._sync.token_bucket import TokenBucket as TokenBucket
     from .._sync.tools import ToolRegistry as ToolRegistry
 
 __all__ = [
