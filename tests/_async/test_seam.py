@@ -526,5 +526,22 @@ async def test_what_suits_the_face_passes_all_checks() -> None:
     assert [number async for number in seam.check_stream(_numbers(), None)] == [1]
 
 
+async def test_something_is_done_in_the_background_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    async def fail() -> None:
+        done.append("failed")
+        raise OSError("nobody waits for this")
+
+    seam.run_later(0.02, fail)
+    assert done == []
+    end = seam.now() + 30.0
+    while not caplog.records:
+        assert seam.now() < end
+        await seam.sleep(0.01)
+    assert done == ["failed"]
+    assert "in the background failed" in caplog.records[0].getMessage()
+
+
 async def test_resolve_passes_plain_values_on() -> None:
     assert await seam.resolve(5, "the callback") == 5

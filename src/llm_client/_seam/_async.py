@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .._core import files
 from . import _colour, _extras, _heartbeat_async, _tasks
+from ._beat_async import beating
+from ._brake import WrongColour
+from ._brake_async import Brake
 from ._loops import PerLoop
 from ._tasks import Closing, Lock
 from ._threads import CallCancelled, CallRefused, CallTimeout, name_of, now, remaining_time
@@ -32,10 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FACE",
+    "Brake",
     "ByteStream",
     "CallCancelled",
     "CallRefused",
     "CallTimeout",
+    "Items",
     "Lock",
     "PerLoop",
     "PgPool",
@@ -43,7 +48,9 @@ __all__ = [
     "Ticket",
     "Transport",
     "Worker",
+    "WrongColour",
     "as_done",
+    "beating",
     "call",
     "call_each",
     "check_face",
@@ -63,6 +70,7 @@ __all__ = [
     "redis_from_url",
     "remaining_time",
     "resolve",
+    "run_later",
     "shared_call",
     "sleep",
     "wait_turn",
@@ -76,6 +84,9 @@ Thunk: TypeAlias = Callable[[], Awaitable[T]]
 
 Worker: TypeAlias = Callable[..., Awaitable[T]]
 """Work to be done on each item."""
+
+Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+"""What there is work on."""
 
 FACE = "llm_client"
 """The package whose code runs on this half."""
@@ -111,12 +122,41 @@ async def wait_turn(ticket: Ticket) -> None:
     Raises:
         BaseException: Whatever interrupts the wait; the place was given back.
     """
+    loop = asyncio.get_running_loop()
     try:
-        while (delay := ticket.delay(now())) > 0:
-            await asyncio.sleep(min(delay, max(0.25, delay / 4)))
+        while True:
+            asked = loop.time()  # before the question: a moment lost here must not let the next one overtake
+            delay = ticket.delay(now())
+            if delay <= 0:
+                return
+            await _sleep_until(loop, asked + min(delay, max(0.25, delay / 4)))
     except BaseException:
         ticket.give_back()
         raise
+
+
+def run_later(seconds: float, thunk: Thunk[object]) -> None:
+    """Do something in the background in a while, on the running loop if that still runs then; errors are logged.
+
+    Args:
+        seconds: How long from now.
+        thunk: What to do.
+    """
+    asyncio.get_running_loop().call_later(seconds, _tasks.start_quietly, thunk)
+
+
+async def _sleep_until(loop: asyncio.AbstractEventLoop, when: float) -> None:
+    woken = loop.create_future()
+    alarm = loop.call_at(when, _wake, woken)
+    try:
+        await woken
+    finally:
+        alarm.cancel()
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 def closing(stream: T) -> Closing[T]:
@@ -368,15 +408,18 @@ class PgPool:
     def __init__(self, dsn: str, max_size: int = 4, timeout: float = _SERVER_SECONDS) -> None:
         module = _extras.load("psycopg_pool", "postgres")
         kind = module.AsyncConnectionPool
+        self._dsn = dsn
+        self._kind = connection_class("AsyncConnection", timeout)
+        self._options = {"autocommit": True, "connect_timeout": max(1, round(timeout))}
         self._pool = kind(
             dsn,
-            connection_class=connection_class("AsyncConnection", timeout),
+            connection_class=self._kind,
             min_size=0,
             max_size=max_size,
             timeout=timeout,
             open=False,
             check=kind.check_connection,
-            kwargs={"autocommit": True, "connect_timeout": max(1, round(timeout))},
+            kwargs=self._options,
         )
 
     @asynccontextmanager
@@ -389,6 +432,16 @@ class PgPool:
         await self._pool.open()
         async with self._pool.connection() as connection:
             yield connection
+
+    async def probe(self) -> None:
+        """Connect once beside the pool, which would keep to itself why it cannot.
+
+        Raises:
+            psycopg.OperationalError: The server is away, or refuses; says why, without the password.
+            psycopg.ProgrammingError: The DSN cannot be read; says why, perhaps with a part of it.
+        """
+        connection = await self._kind.connect(self._dsn, **self._options)
+        await connection.close()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .._core import files
 from . import _calls, _colour, _crew, _extras, _heartbeat_sync
+from ._beat_sync import beating
+from ._brake import WrongColour
+from ._brake_sync import Brake
 from ._fork import ForkLock as Lock
 from ._process import PerProcess
 from ._process import PerProcess as PerLoop
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FACE",
+    "Brake",
     "ByteStream",
     "CallCancelled",
     "CallRefused",
     "CallTimeout",
+    "Items",
     "Lock",
     "PerLoop",
     "PgPool",
@@ -41,7 +46,9 @@ __all__ = [
     "Ticket",
     "Transport",
     "Worker",
+    "WrongColour",
     "as_done",
+    "beating",
     "call",
     "call_each",
     "check_face",
@@ -61,6 +68,7 @@ __all__ = [
     "redis_from_url",
     "remaining_time",
     "resolve",
+    "run_later",
     "shared_call",
     "sleep",
     "wait_turn",
@@ -74,6 +82,9 @@ Thunk: TypeAlias = Callable[[], T]
 
 Worker: TypeAlias = Callable[..., T]
 """Work to be done on each item."""
+
+Items: TypeAlias = Iterable[T]
+"""What there is work on."""
 
 FACE = "llm_client.sync"
 """The package whose code runs on this half."""
@@ -114,6 +125,16 @@ def wait_turn(ticket: Ticket) -> None:
     except BaseException:
         ticket.give_back()
         raise
+
+
+def run_later(seconds: float, thunk: Thunk[object]) -> None:
+    """Do something in the background in a while, on a daemon thread; errors are logged.
+
+    Args:
+        seconds: How long from now.
+        thunk: What to do.
+    """
+    _crew.start_later(seconds, thunk)
 
 
 class Closing(AbstractContextManager[T]):
@@ -375,15 +396,18 @@ class PgPool:
     def __init__(self, dsn: str, max_size: int = 4, timeout: float = _SERVER_SECONDS) -> None:
         module = _extras.load("psycopg_pool", "postgres")
         kind = module.ConnectionPool
+        self._dsn = dsn
+        self._kind = connection_class("Connection", timeout)
+        self._options = {"autocommit": True, "connect_timeout": max(1, round(timeout))}
         self._pool = kind(
             dsn,
-            connection_class=connection_class("Connection", timeout),
+            connection_class=self._kind,
             min_size=0,
             max_size=max_size,
             timeout=timeout,
             open=False,
             check=kind.check_connection,
-            kwargs={"autocommit": True, "connect_timeout": max(1, round(timeout))},
+            kwargs=self._options,
         )
 
     @contextmanager
@@ -396,6 +420,16 @@ class PgPool:
         self._pool.open()
         with self._pool.connection() as connection:
             yield connection
+
+    def probe(self) -> None:
+        """Connect once beside the pool, which would keep to itself why it cannot.
+
+        Raises:
+            psycopg.OperationalError: The server is away, or refuses; says why, without the password.
+            psycopg.ProgrammingError: The DSN cannot be read; says why, perhaps with a part of it.
+        """
+        connection = self._kind.connect(self._dsn, **self._options)
+        connection.close()
 
     def close(self) -> None:
         """Close all connections."""
