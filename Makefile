@@ -23,7 +23,7 @@ PYTEST := PYTHONPATH=tests $(BIN)/python -m pytest -p support.no_skips
 PARALLEL := -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venvs sync format check test test-twin test-matrix e2e slow bench demo docs clean distclean
+.PHONY: help venv venvs sync format check test test-twin test-matrix e2e slow bench bench-smoke demo docs clean distclean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -72,9 +72,12 @@ e2e: $(STAMP) ## against system and npm parts, which this installs
 slow: $(STAMP) ## kills, long fuzzing, long outages: up to 60 minutes
 	$(PYTEST) --timeout=3600 tests/slow $(ARGS)
 
-bench: $(STAMP) ## measure; docs/performance.md says what was found
+bench: $(STAMP) ## measure all, or ARGS="compare tokens async_call"; docs/performance.md says what was found
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-smoke: $(STAMP) ## the comparison in seconds, to see that it runs: prints ratios, judges none
+	$(BIN)/python benchmarks/compare.py --smoke
 
 # The demo needs the library alone: a newcomer does not wait for what only tests need.
 $(BASE_STAMP): pyproject.toml setup.py scripts/find_python.sh

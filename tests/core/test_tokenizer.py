@@ -85,7 +85,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setattr(tokenizer, "_VOCABULARIES", {"o200k_base": small, "cl100k_base": small})
     monkeypatch.setattr(tokenizer, "_loaded", {})
     monkeypatch.setattr(tokenizer, "_gave_up", set())
-    monkeypatch.setattr(tokenizer.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
     for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _KINDS = (
     # Encoded data: long, unbroken, and changing its kind of character all the time (see _CHANGES).
@@ -36,8 +37,19 @@ _KINDS = (
     ("symbol", r"."),
 )
 # One space before a piece is part of its first token, as in the vocabularies.
-_PIECES = re.compile(" ?(?:" + "|".join(f"({pattern})" for _, pattern in _KINDS) + ")", re.DOTALL)
-_PARTS = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS[1:]), re.DOTALL)
+
+
+@lru_cache(maxsize=1)
+def _pieces() -> re.Pattern[str]:
+    # Compiled at first use: that takes as long as importing ten modules, and most programs never estimate.
+    return re.compile(" ?(?:" + "|".join(f"({pattern})" for _, pattern in _KINDS) + ")", re.DOTALL)
+
+
+@lru_cache(maxsize=1)
+def _parts() -> re.Pattern[str]:
+    return re.compile("|".join(f"({pattern})" for _, pattern in _KINDS[1:]), re.DOTALL)
+
+
 # Base64 and hexadecimal change between cases and digits at every second or third character, long names do not.
 _CHANGES = re.compile(r"[a-z](?=[A-Z0-9])|[A-Z](?=[0-9])|[0-9](?=[A-Za-z])")
 _CHANGES_OF_ENCODED = 0.25
@@ -78,13 +90,13 @@ def features(text: str) -> tuple[list[int], list[int]]:
     pieces = [0] * len(KINDS)
     beyond = [0] * len(KINDS)
     free = _FREE
-    for match in _PIECES.finditer(text):
+    for match in _pieces().finditer(text):
         group = match.lastindex or 1
         start, end = match.span(group)
         kind, length = group - 1, end - start
         if kind == 0 and len(_CHANGES.findall(text, start, end)) < length * _CHANGES_OF_ENCODED:
             # A long name after all: its parts are looked at one by one.
-            for part in _PARTS.finditer(text, start, end):
+            for part in _parts().finditer(text, start, end):
                 kind, length = part.lastindex or 1, part.end() - part.start()
                 pieces[kind] += 1
                 beyond[kind] += max(0, length - free[kind])

@@ -27,7 +27,8 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @dataclass(slots=True)
 class HttpRequest:
-    """One request, fully encoded: header names in lower case, body as bytes.
+    """One request, fully encoded: header names in lower case, body as bytes. Its repr leaves the headers out, for
+    the key is among them.
 
     `once` keeps an engine from sending it again on its own when an idle connection turns out to be dead: for requests
     whose repetition would cost money.
@@ -35,7 +36,7 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     once: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -93,6 +92,8 @@ def check_option_names(method: str, options: Mapping[str, Any]) -> None:
         if name not in OPTION_NAMES:
             if name == "stream":
                 raise TypeError(f"{method}() takes no stream=: use the method stream(), which takes the same arguments")
+            import difflib
+
             near = difflib.get_close_matches(name, OPTION_NAMES, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "; what has no name here goes into extra_body={...}"
             raise TypeError(f"{method}() got an unexpected argument {name!r}{hint}")

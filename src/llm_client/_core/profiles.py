@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copyreg
 import datetime
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, NoReturn
@@ -349,6 +348,8 @@ def _generic(name: str) -> type[ModelProfile]:
 
 def _unknown(key: str) -> str:
     names = sorted({*pricing.table_names(), *pricing.aliases(), *_registered})
+    import difflib
+
     near = difflib.get_close_matches(key.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
     return (

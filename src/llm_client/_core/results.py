@@ -158,6 +158,18 @@ class CompletionResult:
         return cls(**given)
 
 
+def signed(result: CompletionResult, **known: Any) -> CompletionResult:
+    """Write into a result what its parser could not know; only for a result that nobody else has seen.
+
+    Args:
+        result: Fresh from a parser. It is changed: a copy would cost more than reading the answer did.
+        **known: Its fields to set.
+    """
+    for name, value in known.items():
+        object.__setattr__(result, name, value)
+    return result
+
+
 _COMPLETION_FIELDS = tuple(name for name in CompletionResult.__dataclass_fields__ if name not in ("raw", "parsed"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 _RETRIED_STATUSES = frozenset({408, 409, 425, 429})
 
@@ -84,6 +83,8 @@ def retry_after(status: int, headers: Mapping[str, str], *, now: float) -> float
     if seconds is not None:
         return seconds
     try:
+        from email.utils import parsedate_to_datetime
+
         return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
     except (TypeError, ValueError, OverflowError):
         return None

@@ -10,10 +10,7 @@ import base64
 import hashlib
 import os
 import sys
-import tempfile
 import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -248,6 +245,8 @@ def _encoder(name: str, vocabulary: _Vocabulary, content: bytes) -> Any:
 def _folders() -> list[Path]:
     """Where vocabularies may lie: tiktoken's places in its order, then our own."""
     given = [os.environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if os.environ.get(name)]
+    import tempfile
+
     return [*map(Path, given), Path(tempfile.gettempdir()) / "data-gym-cache", cache_folder()]
 
 
@@ -285,6 +284,10 @@ def _fetch(name: str, vocabulary: _Vocabulary) -> bytes:
         raise TokenizerUnavailableError(
             f"the vocabulary {name} is not on disk, and {URL_VARIABLE}=off forbids fetching"
         )
+    # Here, since few processes ever fetch; and not on the thread, since a fork must not find an import half done.
+    import urllib.error
+    import urllib.request
+
     url = _address(name)
     outcome: list[bytes | BaseException] = []
     late = TimeoutError(f"no answer within {DOWNLOAD_SECONDS:g} s")

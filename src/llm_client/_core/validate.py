@@ -79,6 +79,8 @@ def repair(
         as_given: Leave two things alone that servers were seen to accept in a caller's own list: a first message of
             the assistant, and results that stand right behind as many calls under other ids.
     """
+    if _is_plain(messages):
+        return Repaired(list(messages), [])
     notes: list[str] = []
     fixed = _pair(messages, dialect, as_given, notes)
     if dialect is not None:
@@ -88,6 +90,20 @@ def repair(
     if dialect == ANTHROPIC:
         _anthropic(fixed, prefill, not as_given, notes)
     return Repaired(fixed, notes)
+
+
+def _is_plain(messages: Sequence[Message]) -> bool:
+    """Whether there is nothing to look for: questions in text, after instructions in text."""
+    asked = False
+    for message in messages:
+        content, role = message.content, message.role
+        if content.__class__ is not str or not content or content.isspace():
+            return False
+        if role is Role.USER:
+            asked = True
+        elif role is not Role.SYSTEM:
+            return False
+    return asked
 
 
 def _pair(messages: Sequence[Message], dialect: str | None, as_given: bool, notes: list[str]) -> list[Message]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import inspect
 import os
 import weakref
-from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import Any
@@ -17,17 +15,18 @@ import yarl
 from aiohttp.http_exceptions import HttpProcessingError
 
 from .._core import faults
-from .._core.decoding import DecodeError, decode_body, decoder_for
+from .._core.decoding import DecodeError, decode_body
 from .._core.http import HttpRequest, HttpResponse, Timeouts, TransportError
 from .._core.targets import Proxy, Target, proxy_for, read_headers, split_url, wire_headers
 from . import tls
 from ._fork import keep_forever
 from ._loops import PerLoop
+from .exchange_aiohttp import PARSER_LIMITS, ParsedAnswer, QuickExchange, request_head
 from .failures import connect_failure, find
-from .sockets import KEEP_ALIVE, PATIENCE, tune
+from .sockets import KEEP_ALIVE, tune
+from .streams_aiohttp import AiohttpByteStream, QuickByteStream
 from .upload import Upload
 
-_MAX_HEADER = 100 * 1024
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _connects: ContextVar[object] = ContextVar("llm_client_connects", default=None)
 
@@ -51,12 +50,17 @@ class AiohttpTransport:
         """
         session = self._sessions.get()
         target = split_url(request.url)
-        response = await session.ask(request, target)
-        try:
-            body = await response.read()
-        except Exception as error:
-            raise session.describe_body(error, target, request.timeouts) from error
-        headers = read_headers(response.raw_headers)
+        response = await session.ask(request, target, whole=True)
+        if response.__class__ is QuickExchange:
+            if response.failure is not None:
+                raise session.describe_body(response.failure, target, request.timeouts) from response.failure
+            body, headers = response.body(), response.headers
+        else:
+            try:
+                body = await response.read()
+            except Exception as error:
+                raise session.describe_body(error, target, request.timeouts) from error
+            headers = read_headers(response.raw_headers)
         coding = headers.get("content-encoding")
         if coding:
             try:
@@ -65,7 +69,7 @@ class AiohttpTransport:
                 raise faults.not_decodable(target.address, str(error)) from error
         return HttpResponse(response.status, headers, body)
 
-    async def stream(self, request: HttpRequest) -> AiohttpByteStream:
+    async def stream(self, request: HttpRequest) -> AiohttpByteStream | QuickByteStream:
         """Send a request and return as soon as the headers of the answer are there.
 
         Raises:
@@ -73,142 +77,14 @@ class AiohttpTransport:
         """
         session = self._sessions.get()
         target = split_url(request.url)
-        return AiohttpByteStream(await session.ask(request, target), session, target, request.timeouts)
+        response = await session.ask(request, target, whole=False)
+        if response.__class__ is QuickExchange:
+            return QuickByteStream(response, session, target, request.timeouts)
+        return AiohttpByteStream(response, session, target, request.timeouts)
 
     async def close(self) -> None:
         """Close what belongs to the running loop; using the transport again opens new connections."""
         await self._sessions.close()
-
-
-class AiohttpByteStream:
-    """An answer that is still arriving; `status` and `headers` are there already."""
-
-    def __init__(self, response: aiohttp.ClientResponse, session: _Session, target: Target, timeouts: Timeouts) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = read_headers(response.raw_headers)
-        self._response = response
-        self._content = response.content
-        self._session = session
-        self._target = target
-        self._timeouts = timeouts
-        self._loop = asyncio.get_running_loop()
-        self._failure: Exception | None = None
-        self._waiting_since: float | None = None
-        self._expired = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._at_end = False
-        try:
-            self._decoder = decoder_for(self.headers.get("content-encoding"))
-        except DecodeError as error:
-            _hang_up(response)
-            raise faults.not_decodable(target.address, str(error)) from error
-        self._watch()
-
-    async def read(self) -> bytes:
-        """Wait for the next decoded bytes, as many as are there; b"" at the end.
-
-        Raises:
-            TransportError: The answer broke off, came too slowly or cannot be decoded.
-        """
-        decoder = self._decoder
-        if decoder is None:
-            return await self._read()
-        if self._at_end:
-            return b""
-        try:
-            while data := await self._read():
-                if plain := decoder.feed(data):
-                    return plain
-            self._at_end = True
-            return decoder.finish()
-        except DecodeError as error:
-            failure = self._failure = faults.not_decodable(self._target.address, str(error))
-            await self.close()
-            raise failure from error
-
-    async def finish(self) -> None:
-        """Nothing more is wanted: take the end of the answer if it is about to come, else hang up."""
-        # aiohttp reads on by itself, and lets go of the connection when the end has come.
-        for seconds in (0.0, PATIENCE / 10, PATIENCE):
-            if self._response.connection is None:
-                break
-            await asyncio.sleep(seconds)
-        await self.close()
-
-    async def close(self) -> None:
-        """Hang up, unless the answer was read to its end."""
-        self._stop_watching()
-        if self._response.connection is not None:
-            self._failure = self._failure or faults.closed_here(self._target.address)
-            _hang_up(self._response)
-
-    async def _read(self) -> bytes:
-        if self._failure is not None:
-            raise self._failure
-        self._waiting_since = self._loop.time()
-        try:
-            data = await self._content.readany()
-        except Exception as error:
-            return self._fail(error)
-        except BaseException:
-            await self.close()
-            raise
-        self._waiting_since = None
-        if not data:
-            self._stop_watching()
-        return data
-
-    def _fail(self, error: Exception) -> bytes:
-        """Keep the failure for the next read if there are bytes left from before it."""
-        if self._expired:
-            failure: Exception = faults.read_timed_out(self._target.address, self._timeouts.read)
-        else:
-            failure = self._failure or self._session.describe_body(error, self._target, self._timeouts)
-        self._failure = failure
-        self._stop_watching()
-        _hang_up(self._response)
-        # aiohttp forgets what it has received as soon as the connection breaks; a blocking socket would still give it.
-        rest = self._content._read_nowait(-1)
-        if rest:
-            return rest
-        raise failure from error
-
-    # ---------------------------------------------------------------- the longest silence
-
-    def _watch(self) -> None:
-        # aiohttp would set and cancel a timer for every piece; looking at the clock now and then costs a tenth.
-        connection = self._response.connection
-        protocol = None if connection is None else connection.protocol
-        if protocol is None:
-            return
-        protocol.read_timeout = None
-        protocol.start_timeout()
-        if self._timeouts.read is not None:
-            self._timer = self._loop.call_later(self._timeouts.read, _look, weakref.ref(self))
-
-    def look(self) -> None:
-        """Hang up if the server has been silent for too long, else look again when that could be so."""
-        limit = self._timeouts.read
-        if limit is None or self._timer is None:
-            return
-        since, now = self._waiting_since, self._loop.time()
-        left = limit if since is None else since + limit - now
-        if left <= 0:
-            self._expired = True
-            _hang_up(self._response)
-        else:
-            self._timer = self._loop.call_later(left, _look, weakref.ref(self))
-
-    def _stop_watching(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def __del__(self) -> None:
-        response = self.__dict__.get("_response")
-        if response is not None and response.connection is not None and not self._loop.is_closed():
-            # May run on any thread, and within any call: the loop itself has to do the rest.
-            self._loop.call_soon_threadsafe(_hang_up, response)
 
 
 class _NotConnected(Exception):
@@ -226,9 +102,11 @@ class _Connector(aiohttp.TCPConnector):
             resolver=aiohttp.ThreadedResolver(),
         )
         self.transports: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.keys: dict[tuple[str, str | None, int | None], Any] = {}
+        """Under which key the idle connections of a scheme, host and port are kept."""
         self._bodies: dict[Any, aiohttp.StreamReader] = {}
 
-    def expect_body(self, response: aiohttp.ClientResponse) -> None:
+    def expect_body(self, response: Any) -> None:
         """Make sure that whoever reads the body hears of the connection's end.
 
         When a body stops being HTTP, aiohttp's parser closes the connection without a word to the reader, which
@@ -253,6 +131,7 @@ class _Connector(aiohttp.TCPConnector):
         transport = protocol.transport
         if transport is not None:
             self.transports.add(transport)
+            self.keys[(req.url.scheme, req.url.raw_host, req.url.port)] = req.connection_key
             sock = transport.get_extra_info("socket")
             if sock is not None:
                 tune(sock)
@@ -294,19 +173,32 @@ class _Session:
                 if sock is not None:
                     getattr(sock, "_sock", sock).close()
 
-    async def ask(self, request: HttpRequest, target: Target) -> aiohttp.ClientResponse:
-        """Send the request and return when the headers of the answer are there."""
+    async def ask(self, request: HttpRequest, target: Target, *, whole: bool) -> Any:
+        """Send the request and return when the headers of the answer are there.
+
+        Args:
+            request: What to send.
+            target: Where to.
+            whole: Whether nobody wants to see the body before all of it is there.
+
+        Returns:
+            A QuickExchange, or what has the form of aiohttp's ClientResponse.
+        """
         headers = wire_headers(request, target)
         before = _connects.get()
-        try:
-            return await self._request(self._client, request, target, headers)
-        except _NotConnected as error:
-            raise self._describe_connect(error.__cause__ or error, target) from error
-        except Exception as error:
-            if self._closed:
-                raise faults.closed_here(target.address) from error
-            if _connects.get() is not before or not _may_be_stale(error):
-                raise self._describe_head(error, target, request.timeouts) from error
+        quick = None if request.once else await self._ask_quickly(request, target, headers, whole=whole)
+        if quick is not None and quick is not _STALE:
+            return quick
+        if not request.once and quick is None:
+            try:
+                return await self._request(self._client, request, target, headers)
+            except _NotConnected as error:
+                raise self._describe_connect(error.__cause__ or error, target) from error
+            except Exception as error:
+                if self._closed:
+                    raise faults.closed_here(target.address) from error
+                if _connects.get() is not before or not _may_be_stale(error):
+                    raise self._describe_head(error, target, request.timeouts) from error
         # The server had given up the idle connection. A session that never keeps any cannot meet another such one.
         if self._spare is None:
             self._spare = _new_client(_Connector(force_close=True))
@@ -316,6 +208,44 @@ class _Session:
             raise self._describe_connect(error.__cause__ or error, target) from error
         except Exception as error:
             raise self._describe_head(error, target, request.timeouts) from error
+
+    async def _ask_quickly(self, request: HttpRequest, target: Target, headers: dict[str, str], *, whole: bool) -> Any:
+        """Use an idle connection, if there is one and the request is of the usual kind.
+
+        Returns:
+            As `ask`; None if nothing was done; `_STALE` if the server had given the connection up.
+        """
+        connector, body = self._client.connector, request.body
+        if not isinstance(connector, _Connector) or request.method != "POST" or not body or len(body) > Upload.SMALL:
+            return None
+        place = (target.scheme, target.host, target.port)
+        key, way = connector.keys.get(place), self._ways.get(place)
+        if key is None or way is None or (way["proxy"] is not None and target.scheme == "http"):
+            return None
+        head = request_head(target.path, tuple(headers.items()))
+        connection: Any = None if head is None else await connector._get(key, [])
+        if head is None or connection is None:
+            return None
+        if connection.protocol.should_close or connection.transport.is_closing():
+            connection.close()
+            return None
+        exchange = QuickExchange(connection, connector._loop, request.timeouts.read, whole=whole)
+        try:
+            handed_on = await exchange.ask(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        except Exception as error:
+            exchange.failure = error
+        failure = exchange.failure
+        if failure is not None and not exchange.status:
+            if self._closed:
+                raise faults.closed_here(target.address) from failure
+            if not exchange.touched and not isinstance(failure, asyncio.TimeoutError):
+                return _STALE
+            raise self._describe_head(failure, target, request.timeouts) from failure
+        if exchange.status:
+            return exchange
+        response = ParsedAnswer(exchange, *handed_on)
+        connector.expect_body(response)
+        return response
 
     async def _request(
         self, client: aiohttp.ClientSession, request: HttpRequest, target: Target, headers: dict[str, str]
@@ -404,9 +334,7 @@ def _new_client(connector: _Connector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
-        max_line_size=_MAX_HEADER,
-        max_field_size=_MAX_HEADER,
-        **_NEWER_OPTIONS,
+        **PARSER_LIMITS,
     )
     # aiohttp would repeat a GET after any lost connection, even a new one: repeating is for us to decide.
     client._retry_connection = False
@@ -433,19 +361,6 @@ def _may_be_stale(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, asyncio.TimeoutError)
 
 
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-    response.close()
-
-
-def _look(stream: weakref.ref[AiohttpByteStream]) -> None:
-    alive = stream()
-    if alive is not None:
-        alive.look()
-
-
 @lru_cache(maxsize=1024)
 def _url(url: str) -> yarl.URL:
     return yarl.URL(url, encoded=True)
@@ -456,9 +371,7 @@ def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_connect=None, sock_read=timeouts.read)
 
 
-_NEWER_OPTIONS: dict[str, Any] = (
-    {"max_headers": 1000} if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters else {}
-)
+_STALE = object()
 _sessions: weakref.WeakSet[_Session] = weakref.WeakSet()
 
 

@@ -273,7 +273,7 @@ class _Call(HttpxFaults):
 
     def is_stale(self, error: Exception) -> bool:
         """Whether an idle connection turned out to be dead, so that the request may be sent once more."""
-        if self._repeated or not self._seen or self._connected or not self.is_lost(error):
+        if self._request.once or self._repeated or not self._seen or self._connected or not self.is_lost(error):
             return False
         self._repeated = True
         return True

@@ -262,7 +262,7 @@ class _Exchange:
         self._target = target = split_url(request.url)
         self.address = target.address
         headers = wire_headers(request, target)
-        connection = pool.take(target)
+        connection = None if request.once else pool.take(target)
         if connection is None or not self._ask(connection, request, headers, may_be_stale=True):
             self._ask(pool.make(target), request, headers, may_be_stale=False)
 

@@ -19,7 +19,7 @@ from ..._core.log import logger, warn_once
 from ..._core.messages import MessageInput
 from ..._core.options import CallOptions, check_option_names, check_retries, completion_request, read_timeouts
 from ..._core.profiles import ModelProfile
-from ..._core.results import Attempt, CompletionResult
+from ..._core.results import Attempt, CompletionResult, signed
 from ..._core.retry import RetryPolicy, budget_for
 from ..._core.structured import OutputForm, read_output
 from ..._core.validate import RESPONSES, repair
@@ -47,6 +47,7 @@ class VendorProvider(CachedProvider):
     """A provider that speaks a vendor's dialect over HTTP; not used by itself."""
 
     _name: str
+    _by_client: bool
 
     def _set_up(
         self,
@@ -66,6 +67,7 @@ class VendorProvider(CachedProvider):
         self.model = model if isinstance(model, str) else self.profile.model_name
         self._endpoint = endpoint
         self._headers = {"content-type": "application/json", "accept": "application/json", **headers}
+        self._by_client = client is not None
         self._timeouts = DEFAULT_TIMEOUTS if timeout is None else read_timeouts(timeout)
         self._policy = policy
         self._cache = Caching(cache, (endpoint.base_url, endpoint.api_key))
@@ -244,7 +246,8 @@ class VendorProvider(CachedProvider):
         repaired = repair(messages[begun:], self._dialect.NAME, prefill=prefill, as_given=True)
         for note in repaired.notes:
             _log.info("repaired before sending: %s", note)
-        request = replace(request, messages=messages[:begun] + repaired.messages)
+        if repaired.notes:  # else they are the given ones, and a copy of the request would cost as much as all the rest
+            request = replace(request, messages=messages[:begun] + repaired.messages)
         # After the repair: what a model takes can depend on how its history begins and ends.
         request, notes = apply_capabilities(request, self._dialect.NAME)
         for left_out in notes:
@@ -282,7 +285,7 @@ class VendorProvider(CachedProvider):
 
     def _signed(self, result: CompletionResult, answer: Answer) -> CompletionResult:
         headers = answer.headers
-        return replace(
+        return signed(
             result,
             error=None if result.error is None else self._endpoint.redact(result.error),
             provider=self._name,

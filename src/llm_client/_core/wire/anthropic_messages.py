@@ -19,6 +19,7 @@ from .anthropic_cache import mark_breakpoints
 from .anthropic_errors import parse_error, read_error
 from .anthropic_format import answer_tool, answer_tool_name, instruction, native_schema, way_of
 from .broken import CUT_SHORT, broken_reply, describe_broken
+from .plain import LESSONS, PlainChunk
 from .request import CompletionRequest
 from .sse import SseDecoder
 
@@ -209,6 +210,10 @@ def _from_whole(value: dict[str, Any], request: CompletionRequest, events: list[
     return fold.finish(events)
 
 
+def _plain_text(event: Any) -> Any:
+    return event["delta"]["text"]
+
+
 class StreamParser:
     """A streamed message, from bytes to events.
 
@@ -222,6 +227,9 @@ class StreamParser:
         self._fold = AnswerFold(request)
         # What came before the first event: shown if none ever comes.
         self._before = bytearray()
+        self._plain: PlainChunk | None = None
+        self._plain_index: Any = None
+        self._lessons = LESSONS
         self._heard = False
         self._ended = False
 
@@ -230,10 +238,16 @@ class StreamParser:
         events: list[StreamEvent] = []
         if not self._heard:
             self._before += data
+        plain, add_text = self._plain, self._fold.add_text
         for payload in self._sse.feed(data):
             if self._ended:
                 break
-            self._event(payload, events)
+            text = None if plain is None else plain.text(payload)
+            if text is None:
+                self._event(payload, events)
+                plain = self._plain
+            else:
+                add_text(self._plain_index, text, events)
         return events
 
     def close(self) -> list[StreamEvent]:
@@ -279,6 +293,7 @@ class StreamParser:
             delta = event.get("delta")
             if isinstance(delta, dict) and delta.get("type") == "text_delta":
                 fold.add_text(event.get("index"), delta.get("text"), events)
+                self._learn(payload, event)
             else:
                 fold.add(event.get("index"), delta, events)
         elif kind == "content_block_start":
@@ -301,6 +316,13 @@ class StreamParser:
         elif kind == "error" or (kind is None and event.get("error")):
             self._error(event, events)
         # Everything else is a ping, or newer than this code.
+
+    def _learn(self, payload: bytes, event: dict[str, Any]) -> None:
+        text = event["delta"].get("text")
+        if self._lessons and isinstance(text, str):
+            self._lessons -= 1
+            self._plain = PlainChunk.learn(payload, b'"text":', text, _plain_text)
+            self._plain_index = event.get("index")
 
     def _error(self, event: dict[str, Any], events: list[StreamEvent]) -> None:
         failure = read_error(event)

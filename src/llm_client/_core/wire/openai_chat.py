@@ -17,6 +17,7 @@ from ..usage import NO_USAGE, Usage
 from .assembly import Assembly
 from .broken import CUT_SHORT, broken_reply, describe_broken
 from .openai_errors import parse_error, read_error
+from .plain import LESSONS, PlainChunk
 from .request import CompletionRequest
 from .sse import SseDecoder
 
@@ -29,6 +30,8 @@ _EXPECTED_CHUNK = "a chunk of a chat completion"
 
 # What a tool gave besides text has no place in this API; the model must not take it for nothing.
 _NOT_CARRIED = "(the result holds no text)"
+
+_TOKEN = StreamEventType.TOKEN
 
 _FINISH = {
     "stop": "stop",
@@ -227,6 +230,8 @@ class StreamParser:
         self._sse = SseDecoder()
         self._assembly = Assembly()
         self._head: dict[str, Any] = {}
+        self._plain: PlainChunk | None = None
+        self._lessons = LESSONS
         self._usage: dict[str, Any] | None = None
         self._refusal: list[str] = []
         self._refusals_shown = 0
@@ -243,10 +248,18 @@ class StreamParser:
         events: list[StreamEvent] = []
         if not self._heard:
             self._before += data
+        text_pieces, plain = self._assembly.text_pieces, self._plain
         for payload in self._sse.feed(data):
             if self._ended:
                 break
-            self._event(payload, events)
+            # Nearly every chunk holds a piece of text and nothing else.
+            text = None if plain is None else plain.text(payload)
+            if text is None:
+                self._event(payload, events)
+                plain = self._plain
+            else:
+                text_pieces.append(text)
+                events.append(StreamEvent(_TOKEN, text))
         return events
 
     def close(self) -> list[StreamEvent]:
@@ -296,6 +309,9 @@ class StreamParser:
             return
         try:
             self._chunk(chunk, events)
+            if self._lessons and _is_plain(chunk):
+                self._lessons -= 1
+                self._plain = PlainChunk.learn(payload, b'"content":', _plain_text(chunk), _plain_text)
         except (AttributeError, TypeError):
             self._fail(502, describe_broken(payload, _EXPECTED_CHUNK), events)
 
@@ -421,6 +437,22 @@ class StreamParser:
             "logprobs": self._logprobs or None,
         }
         return {**self._head, "object": "chat.completion", "usage": self._usage, "choices": [choice]}
+
+
+def _is_plain(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk tells nothing but a piece of text, once it was read: its like need not be looked at."""
+    choices = chunk.get("choices")
+    if not choices or len(choices) != 1 or chunk.get("usage"):
+        return False
+    (choice,) = choices
+    delta = choice.get("delta")
+    if not delta or len(delta) != 1 or not isinstance(delta.get("content"), str):
+        return False
+    return not (choice.get("index") or choice.get("finish_reason") or choice.get("logprobs"))
+
+
+def _plain_text(chunk: Any) -> Any:
+    return chunk["choices"][0]["delta"]["content"]
 
 
 def _arguments(value: Any) -> str:

@@ -40,9 +40,12 @@ class SseDecoder:
             rest += tail
         events = []
         for frame in frames:
-            # The usual event is one line of data.
-            if frame.startswith(b"data: ") and b"\n" not in frame:
+            # The usual event is one line of data, with Anthropic one behind the event's name.
+            line_end = frame.find(b"\n")
+            if line_end < 0 and frame.startswith(b"data: "):
                 events.append(frame[6:])
+            elif frame.startswith(b"event: ") and frame.startswith(b"\ndata: ", line_end) and frame.count(b"\n") == 1:
+                events.append(frame[line_end + 7 :])
             else:
                 content = _data_of(frame)
                 if content is not None:

@@ -1,0 +1,1 @@
+"""What `benchmarks/compare.py` is made of: a server of canned bytes, child processes, and the work of each library."""

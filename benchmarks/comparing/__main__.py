@@ -1,0 +1,5 @@
+"""See child.py."""
+
+from comparing.child import main
+
+main()
