@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from llm_client.testing import FakeAPI
 from support.servers import start_postgres, start_redis
@@ -19,9 +20,18 @@ def _clean_environment() -> None:
         if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
             del os.environ[name]
     os.environ["LLM_CLIENT_DISABLE_DOTENV"] = "1"
-    os.environ["LLM_CLIENT_VOCABULARY_URL"] = "off"  # counting must not try the network
     os.environ["LLM_CLIENT_VOCABULARY_URL"] = "off"  # tests reach nothing beyond the loopback
 
+
+# No deadlines: a busy machine is no fault. With CI set the examples are the same in every run, so that a commit is judged
+# and not the day's luck; everywhere else each run looks at new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("suite")
 
 _clean_environment()  # before any test module is imported: some settings are read at import
 

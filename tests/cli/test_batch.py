@@ -132,6 +132,29 @@ def test_a_file_that_is_none(server: FakeAPI, folder: Path, capsys: Captured, te
     assert [path.name for path in folder.iterdir()] == ["in.jsonl"]
 
 
+def test_another_server_is_asked_anew(server: FakeAPI, folder: Path) -> None:
+    write(folder, "One?")
+    server.reply("first")
+    assert main(["batch", "in.jsonl", "-o", "out.jsonl"]) == 0
+    with FakeAPI() as other:
+        other.reply("second")
+        assert main(["batch", "in.jsonl", "-o", "out.jsonl", "--base-url", other.openai_url]) == 0
+    assert [answer["output"] for answer in read(folder)] == ["second"]
+
+
+@pytest.mark.parametrize("output", ["in.jsonl", "./in.jsonl", "link.jsonl"])
+def test_the_answers_do_not_overwrite_the_questions(
+    server: FakeAPI, folder: Path, capsys: Captured, output: str
+) -> None:
+    write(folder, "One?")
+    (folder / "link.jsonl").symlink_to("in.jsonl")
+    before = (folder / "in.jsonl").read_bytes()
+    assert main(["batch", "in.jsonl", "-o", output]) == 2
+    assert "would overwrite the questions" in capsys.readouterr().err
+    assert (folder / "in.jsonl").read_bytes() == before
+    assert not server.requests
+
+
 def test_no_file_and_no_key(folder: Path, capsys: Captured) -> None:
     assert main(["batch", "in.jsonl", "-o", "out.jsonl"]) == 1
     assert "in.jsonl" in capsys.readouterr().err

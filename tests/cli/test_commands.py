@@ -317,6 +317,27 @@ def test_doctor_finds_what_cannot_be_reached(
     assert found["Redis"] == ("ok", "REDIS_URL is set")
 
 
+@pytest.mark.parametrize(
+    ("variable", "subject", "address"),
+    [
+        ("PG_DSN", "PostgreSQL", "host=127.0.0.1 port=9 password=hush secretword"),
+        ("PG_DSN", "PostgreSQL", "postgresql://user:hush secretword@127.0.0.1:9/db"),
+        ("REDIS_URL", "Redis", "redis://:secretword#hush@127.0.0.1:9/0"),
+        ("REDIS_URL", "Redis", "redis://user:secretword/hush@127.0.0.1:9"),
+        ("QDRANT_URL", "Qdrant", "http://user:secretword?hush@127.0.0.1:9"),
+    ],
+)
+def test_doctor_hides_passwords_that_spoil_their_address(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, server: FakeAPI, variable: str, subject: str, address: str
+) -> None:
+    monkeypatch.setenv(variable, address)
+    assert main(["doctor"]) == 1
+    level, text = findings(capsys)[subject]
+    assert (level, "[hidden]" in text) == ("FAIL", True)
+    assert "secretword" not in text
+    assert ("percent-encoded" if "://" in address else "single quotes") in text
+
+
 def test_doctor_finds_cache_servers(
     server: FakeAPI, capsys: Captured, monkeypatch: pytest.MonkeyPatch, pg_dsn: str, redis_url: str
 ) -> None:

@@ -65,7 +65,7 @@ async def test_a_coroutine_that_ignores_cancellation_holds_up_its_cancelled_call
     task.cancel()
     await asyncio.wait([task], timeout=10)
     assert task.cancelled()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     hanging.release.set()
 
 

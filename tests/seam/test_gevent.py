@@ -27,7 +27,7 @@ def test_async_tools_run_on_a_real_thread_and_greenlets_go_on_meanwhile() -> Non
             except RuntimeError: return None
         ticker = gevent.spawn(tick)
         async def tool(n):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
             return n + 1
         assert seam.call(tool, {"n": 1}, 5.0) == 2
         assert seam.call(tool, {"n": 2}, None) == 3
@@ -36,7 +36,7 @@ def test_async_tools_run_on_a_real_thread_and_greenlets_go_on_meanwhile() -> Non
         began = time.monotonic()
         gevent.joinall(jobs)
         assert [job.value for job in jobs] == list(range(1, 51))
-        assert time.monotonic() - began < 1.0       # they overlap
+        assert time.monotonic() - began < 5         # they overlap
         assert set(ticks) == {None}                 # no greenlet saw a running loop
         ticker.kill()
         print("done")

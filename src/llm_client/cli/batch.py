@@ -44,6 +44,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer; 0 where every line has its answer, 1 where some failed, 130 where it was stopped."""
+    if options.output.exists() and options.output.samefile(options.file):
+        raise SetupError(f"the answers would overwrite the questions in {options.file}: name another file with -o")
     lines = [_read_line(text, place) for place, text in _texts(options.file)]
     if not lines:
         raise SetupError(f"{options.file} holds no questions")
@@ -106,7 +108,8 @@ async def _answer_all(items: list[dict[str, Any]], options: argparse.Namespace) 
         return result
 
     providers: list[Any] = []
-    provider_of(options.model)  # a missing key is told now, and once
+    server = provider_of(options.model)._endpoint.shown_url  # a missing key is told now, and once
+    items = [{**item, "server": server} for item in items]  # the same name may be another model there
     manager = face.BatchManager(
         max_workers=options.workers,
         checkpoint_file=f"{options.output}.checkpoint",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ _PUSHER = {
     "PUSHER_SECRET": ("PUSHER_AUTH_SECRET",),
     "PUSHER_CLUSTER": ("PUSHER_APP_CLUSTER", "PUSHER_AUTH_CLUSTER"),
 }
+_HIDDEN = "[hidden]"
+_QUOTED = re.compile(r"""(["'])(.+?)\1""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,27 @@ def _without_secrets(text: str, address: str) -> str:
         pass
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "[hidden]")
+            text = text.replace(secret, _HIDDEN)
+    # A password with special characters spoils its address: a piece of it is then read, and quoted, as something else.
+    around = _around_password(address)
+    spoilt = [piece for _, piece in _QUOTED.findall(text) if piece in around]
+    for piece in spoilt:
+        text = text.replace(piece, _HIDDEN)
+    if spoilt:
+        text += ": " + (
+            "special characters of a password are percent-encoded in an address, such as %23 for #"
+            if "://" in address
+            else "a password with spaces stands in single quotes"
+        )
     return text
+
+
+def _around_password(address: str) -> str:
+    """What holds the password, whatever characters are in it."""
+    if "://" not in address:
+        return address.partition("password=")[2]
+    account = address.partition("://")[2].rpartition("@")[0]
+    return account.partition(":")[2]
 
 
 def _postgres(address: str, timeout: float) -> str:
