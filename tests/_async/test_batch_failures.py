@@ -18,6 +18,8 @@ from llm_client._core.batch_outcome import BatchFailure
 from llm_client._core.results import CompletionResult
 from llm_client._core.retry import RetryPolicy
 from llm_client._seam import _async as seam
+from llm_client._seam.checkpoint_file import CheckpointFile
+from llm_client._seam.failures_file import FailuresFile
 from support._async import face
 
 
@@ -43,6 +45,12 @@ class Flaky:
                 raise self.error
             return self.error
         return f"answer to {item}"
+
+
+async def read_into(read: dict[int, Any], stream: Any) -> None:
+    async with seam.closing(stream):
+        async for index, result in stream:
+            read[index] = result
 
 
 NO_WAIT = RetryPolicy(attempts=3, backoff=0.0)
@@ -280,3 +288,80 @@ async def test_a_damaged_line_costs_its_own_item_only(tmp_path: Path) -> None:
         f"answer to {n}" for n in range(3)
     ]
     assert again.asked == [1]
+
+
+async def test_answers_that_a_full_disk_does_not_take_are_listed_whole_and_yielded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: CheckpointFile, line: bytes) -> bool:
+        raise CheckpointError("no space left on device")
+
+    begun: list[int] = []
+
+    async def processor(item: int) -> str:
+        begun.append(item)
+        while len(begun) < 4:
+            await seam.sleep(0.001)
+        return f"{item} " + "x" * 5000
+
+    monkeypatch.setattr(CheckpointFile, "append", full)
+    manager = face.BatchManager(max_workers=4, checkpoint_file=tmp_path / "answers.jsonl")
+    read: dict[int, Any] = {}
+    with pytest.raises(CheckpointError, match="no space left"):
+        await read_into(read, manager.process_stream(range(100), processor))
+    assert sorted(read) == sorted(begun)
+    listed = failures_in(tmp_path)
+    assert {line["index"]: json.loads(line["result"])["result"] for line in listed} == read
+    assert {line["error"] for line in listed} == {"no space left on device"}
+
+
+async def test_what_can_neither_be_recorded_nor_listed_is_yielded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Any, *arguments: Any) -> bool:
+        raise CheckpointError("no space left on device")
+
+    monkeypatch.setattr(CheckpointFile, "append", full)
+    monkeypatch.setattr(FailuresFile, "add", full)
+    manager = face.BatchManager(max_workers=1, checkpoint_file=tmp_path / "answers.jsonl")
+    read: dict[int, Any] = {}
+    with pytest.raises(CheckpointError, match="no space left"):
+        await read_into(read, manager.process_stream([1, 2], Flaky({})))
+    assert read == {0: "answer to 1"}
+
+
+async def test_dicts_that_are_no_results_of_version_1_are_answers(tmp_path: Path) -> None:
+    refused = {
+        "params": {},
+        "output": None,
+        "usage": {},
+        "identifier": "a",
+        "status": 200,
+        "error": "the model refused",
+    }
+    answered = [{"status": 0, "error": None}, {"status": 404, "error": "gone"}, {**refused, "status": 201}, refused]
+    for asked in ([0, 1, 2, 3], []):
+        processor = Flaky({})
+
+        async def look(item: int, processor: Flaky = processor) -> dict[str, Any]:
+            await processor(item)
+            return answered[item]
+
+        manager = face.BatchManager(max_workers=1, checkpoint_file=tmp_path / "answers.jsonl")
+        assert await manager.process_batch(range(4), look) == answered
+        assert processor.asked == asked
+        assert manager.summary.failed == 0
+
+
+async def test_headers_are_not_listed(tmp_path: Path) -> None:
+    async def processor(item: dict[str, Any]) -> None:
+        raise ValueError("no luck")
+
+    item = {"prompt": "hi", "extra_headers": {"Authorization": "Bearer s3cret"}, "api_key": "s3cret"}
+    await face.BatchManager(failures_file=tmp_path / "failures.jsonl").process_batch([item], processor)
+    (listed,) = failures_in(tmp_path)
+    assert listed["item"] == {
+        "prompt": "hi",
+        "extra_headers": {"Authorization": "[hidden]"},
+        "api_key": "[hidden]",
+    }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from llm_client._core.batch_errors import BatchStoppedError, CheckpointError
+from llm_client._core.batch_elsewhere import PER_WORKER
+from llm_client._core.batch_errors import BatchStoppedError, CheckpointError, UnstorableResultError
 from llm_client._core.batch_job import ELSEWHERE, MINE, Claim, ClaimState, Failure, Ticket
 from llm_client._seam import _async as seam
 from support._async import face
@@ -77,6 +79,12 @@ def manager_of(job: SharedJob, monkeypatch: pytest.MonkeyPatch, **options: Any) 
     return manager
 
 
+async def read_into(read: dict[int, Any], stream: Any) -> None:
+    async with seam.closing(stream):
+        async for index, result in stream:
+            read[index] = result
+
+
 async def double(item: int) -> int:
     await seam.sleep(0.0)
     return 2 * item
@@ -138,3 +146,97 @@ async def test_stop_ends_the_waiting_for_others(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BatchStoppedError, match="stopped before its end: 1 done"):
         await manager.process_batch([0, 1], stopping)
     assert job.recorded == [0]
+
+
+async def test_what_is_worked_on_elsewhere_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken - 1
+
+    workers, seen = 2, 0
+    # Every second item is somebody else's for ever, but for the first few.
+    job = SharedJob(dict.fromkeys(range(1, 100_000, 2), 10**9) | dict.fromkeys(range(1, 40, 2), 2))
+    job.poll_seconds = 0.001
+    manager = manager_of(job, monkeypatch, max_workers=workers)
+    most = PER_WORKER * workers + 2 * workers
+    indexes: set[int] = set()
+    async with seam.closing(manager.process_stream(endless(), double)) as stream:
+        async for index, result in stream:
+            assert result == 2 * index
+            indexes.add(index)
+            seen += 1
+            assert taken - seen <= most
+            if set(range(40)) <= indexes:
+                break
+    assert taken < 40 + 2 * most
+
+
+async def test_a_full_list_of_others_items_is_asked_for_before_more_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 6 * PER_WORKER
+    job = SharedJob(dict.fromkeys(range(count), 1))
+    job.poll_seconds = 0.001
+    taken: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in range(count):
+            assert len(taken) - len(job.recorded) <= PER_WORKER + 2
+            taken.append(number)
+            yield number
+
+    manager = manager_of(job, monkeypatch, max_workers=1)
+    assert await manager.process_batch(source(), double) == [2 * number for number in range(count)]
+    assert sorted(job.recorded) == list(range(count))
+
+
+async def test_what_cannot_be_recorded_reaches_the_reader_and_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = SharedJob()
+    begun: list[int] = []
+
+    async def processor(item: int) -> int:
+        begun.append(item)
+        while len(begun) < 8:
+            await seam.sleep(0.001)
+        job.broken = CheckpointError("the database is gone")
+        return item
+
+    manager = manager_of(job, monkeypatch, max_workers=8)
+    read: dict[int, Any] = {}
+    with pytest.raises(CheckpointError, match="the database is gone"):
+        await read_into(read, manager.process_stream(range(100), processor))
+    assert sorted(read.values()) == sorted(begun) == sorted(job.released)
+    assert (manager.summary.done, manager.summary.failed) == (0, len(begun))
+
+
+async def test_a_failure_that_cannot_be_recorded_reaches_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(SharedJob):
+        async def record_failure(self, ticket: Ticket, failure: Failure) -> None:
+            raise CheckpointError("the database is gone")
+
+    async def processor(item: int) -> int:
+        raise ValueError("no luck")
+
+    job = Broken()
+    manager = manager_of(job, monkeypatch, max_workers=1)
+    read: dict[int, Any] = {}
+    with pytest.raises(CheckpointError, match="the database is gone"):
+        await read_into(read, manager.process_stream([7, 8], processor))
+    assert read[0].error == "ValueError: no luck"
+    assert job.released == [0]
+
+
+async def test_what_cannot_be_stored_is_a_failure_and_not_given_back_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def processor(item: int) -> object:
+        return made
+
+    job, made = SharedJob(), object()
+    manager = manager_of(job, monkeypatch)
+    read: dict[int, Any] = {}
+    with pytest.raises(UnstorableResultError, match="result of item 0 cannot be stored"):
+        await read_into(read, manager.process_stream([7], processor))
+    assert read == {0: made}
+    assert [index for index, _ in job.failed] == [0]
+    assert job.released == []

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from llm_client._core.batch_errors import BatchStoppedError
 from llm_client._core.results import EmbeddingResult
+from llm_client._core.retry import RetryPolicy
 from llm_client._core.vendor_batch import BatchEmbedding, BatchRequest
+from llm_client._core.wire import batch_anthropic, batch_openai
 from llm_client._seam import _async as seam
 from llm_client.exceptions import APIError
 from llm_client.testing import FakeAPI, Reply
@@ -264,6 +266,79 @@ async def test_failures_are_asked_again_by_the_next_run(vendor: str, api: FakeAP
     assert script.paid == sorted(TEXTS)
 
 
+@VENDORS
+async def test_what_the_vendor_failed_at_is_not_tried_again_by_the_managers_policy(
+    vendor: str, api: FakeAPI, tmp_path: Path
+) -> None:
+    script = Script(api)
+    api.batches.on_item(lambda custom_id, request: "expired" if request.text == "two" else None)
+    async with provider(api, vendor) as asked:
+        run = manager(tmp_path, retry=RetryPolicy(3, backoff=0.0))
+        results = await run.process_requests(TEXTS, asked, via="vendor", poll_interval=POLL, rounds=1)
+    assert [result.status for result in results] == [200, 408, 200, 200]
+    assert (run.summary.done, run.summary.failed, run.summary.retried) == (3, 1, 0)
+    assert script.live == []
+
+
+@VENDORS
+async def test_what_goes_live_is_tried_again(vendor: str, api: FakeAPI, tmp_path: Path) -> None:
+    api.fail(500)
+    api.reply("fine")
+    async with provider(api, vendor, attempts=1) as asked:
+        run = manager(tmp_path, retry=RetryPolicy(3, backoff=0.0))
+        results = await run.process_requests(["one"], asked, via="cheapest", deadline=60)
+    assert contents(results) == ["fine"]
+    assert (run.summary.retried, len(api.requests)) == (1, 2)
+
+
+@VENDORS
+async def test_a_stopped_run_without_a_checkpoint_says_where_its_batches_are(vendor: str, api: FakeAPI) -> None:
+    script = Script(api)
+    api.batches.hold()
+    run = face.BatchManager()
+    script.hooks.append(lambda request: run.stop() if is_look(request) else None)
+    async with provider(api, vendor) as asked:
+        with pytest.raises(BatchStoppedError, match=r"go on at the vendor.*no checkpoint") as caught:
+            await run.process_requests(TEXTS, asked, via="vendor", poll_interval=POLL)
+        assert api.batches.ids[0] in str(caught.value)
+        assert "next run" not in str(caught.value)
+        api.batches.release()
+        await asked.batch.wait(caught.value.handles, poll_interval=POLL)
+        assert contents(await asked.batch.collect(caught.value.handles)) == said(TEXTS)
+
+
+@VENDORS
+async def test_a_same_name_far_down_is_found_before_the_first_batch(
+    vendor: str, api: FakeAPI, monkeypatch: Any
+) -> None:
+    wire: Any = {"openai": batch_openai, "anthropic": batch_anthropic}[vendor]
+    monkeypatch.setattr(wire, "LIMITS", type(wire.LIMITS)(1, wire.LIMITS.size, wire.LIMITS.inputs))
+    async with provider(api, vendor) as asked:
+        requests = [BatchRequest(text, f"id-{text[0]}") for text in ("a", "b", "also")]
+        with pytest.raises(ValueError, match="requests 0 and 2 have the same custom_id 'id-a'"):
+            await face.BatchManager().process_requests(requests, asked, via="vendor", poll_interval=POLL)
+    assert api.batches.ids == []
+
+
+async def test_results_that_the_vendor_has_lost(api: FakeAPI, tmp_path: Path) -> None:
+    script = Script(api)
+    api.fail(404, "gone", on=lambda request: request.path.endswith("/content"))
+    async with provider(api, "openai") as asked:
+        ask = face.BatchManager().process_requests
+        (lost,) = await ask(["a"], asked, via="vendor", poll_interval=POLL, rounds=1)
+        (result,) = await ask(["b"], asked, via="vendor", poll_interval=POLL)
+        assert (lost.ok, lost.status, lost.error_code) == (False, 502, "missing")
+        assert "deadline" not in lost.error
+    with FakeAPI() as other:
+        script = Script(other)
+        other.fail(404, "gone", on=lambda request: request.path.endswith("/content"))
+        async with provider(other, "openai") as asked:
+            (again,) = await manager(tmp_path).process_requests(["c"], asked, via="vendor", poll_interval=POLL)
+        assert other.batches.sizes == [1, 1]
+    assert contents([result, again]) == said(["b", "c"])
+    assert script.paid == ["c", "c"]
+
+
 # ------------------------------------------------------------ deadlines
 
 
@@ -331,11 +406,23 @@ async def test_nobody_waits_for_the_vendor_beyond_the_deadline(
         Clock(monkeypatch, script, 2 * DAY)
         results = await manager(tmp_path).process_requests(TEXTS, asked, via="vendor", poll_interval=POLL, deadline=DAY)
         assert [(result.status, result.error_code) for result in results] == [(408, "deadline")] * 4
+        assert "the next run with this checkpoint collects it" in results[0].error
         api.batches.release()
         again = await manager(tmp_path).process_requests(TEXTS, asked, via="vendor", poll_interval=POLL)
     assert contents(again) == said(TEXTS)
     assert api.batches.sizes == [4]
     assert script.paid == sorted(TEXTS)
+
+
+async def test_without_a_checkpoint_nobody_collects_what_is_late(api: FakeAPI, monkeypatch: Any) -> None:
+    script = Script(api)
+    api.batches.hold()
+    async with provider(api, "openai") as asked:
+        Clock(monkeypatch, script, 2 * DAY)
+        ask = face.BatchManager().process_requests
+        (late,) = await ask(["x"], asked, via="vendor", poll_interval=POLL, deadline=DAY)
+    assert late.error_code == "deadline"
+    assert late.error.endswith(f"batch {api.batches.ids[0]} goes on")
 
 
 # ------------------------------------------------------------ what cannot be
@@ -371,12 +458,23 @@ async def test_mistakes_are_found_before_anything_is_sent(api: FakeAPI) -> None:
             ({"via": "pigeon"}, "via is one of 'live', 'vendor', 'cheapest', got 'pigeon'"),
             ({"deadline": -1}, "deadline is a number of seconds above 0"),
             ({"deadline": datetime(2030, 1, 1)}, "with a time zone"),
-            ({"rounds": 0}, "rounds is at least 1"),
+            ({"rounds": 0}, "rounds counts all submissions and is at least 1"),
+            ({"poll_interval": 0}, "poll_interval is a number of seconds above 0, got 0"),
+            ({"poll_interval": -1.0}, "poll_interval is a number of seconds above 0"),
+            ({"reserve": -1}, "reserve is a number of seconds, at least 0, got -1"),
+            ({"reserve": float("nan")}, "reserve is a number of seconds"),
         ]:
             with pytest.raises(ValueError, match=words):
                 await ask(["a"], asked, **options)
         with pytest.raises(TypeError, match="deadline is seconds, a timedelta or a datetime, got str"):
             await ask(["a"], asked, deadline="tomorrow")
+        for options, words in [
+            ({"reserve": "an hour"}, "reserve is a number of seconds, got str"),
+            ({"poll_interval": "5"}, "poll_interval is a number of seconds, got str"),
+            ({"rounds": None}, "rounds is a whole number, got NoneType"),
+        ]:
+            with pytest.raises(TypeError, match=words):
+                await ask(["a"], asked, **options)
         with pytest.raises(TypeError, match="requests is a list"):
             await ask("a", asked)
         with pytest.raises(ValueError, match="temperature"):

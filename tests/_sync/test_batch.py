@@ -157,7 +157,9 @@ def test_the_users_types_come_back_by_annotation_or_by_argument(tmp_path: Path) 
     file = tmp_path / "answers.jsonl"
     expected = [Answer(text="a"), Answer(text="b")]
     assert face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], bare) == expected
-    with pytest.raises(CheckpointError, match=r"types that were not given: .*:Answer\. Pass BatchManager\(result_type="):
+    with pytest.raises(
+        CheckpointError, match=r"types that were not given: .*:Answer\. Pass BatchManager\(result_type="
+    ):
         face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], bare)
     assert face.BatchManager(checkpoint_file=file).process_batch(["a", "b"], annotated) == expected
     manager = face.BatchManager(checkpoint_file=file, result_type=Answer)
@@ -227,6 +229,23 @@ def test_items_may_come_one_after_the_other() -> None:
         assert face.BatchManager(max_workers=3).process_batch(source(), processor) == answers(range(10))
 
 
+def test_a_source_is_closed_when_the_stream_is_left_early() -> None:
+    closed: list[str] = []
+
+    def source() -> Iterator[int]:
+        try:
+            for number in range(1000):
+                seam.sleep(0.0)
+                yield number
+        finally:
+            closed.append("source")
+
+    with seam.closing(face.BatchManager(max_workers=3).process_stream(source(), Counting())) as stream:
+        for _ in stream:
+            break
+    assert closed == ["source"]
+
+
 def test_the_errors_of_the_source_end_the_batch_when_all_in_flight_is_recorded(tmp_path: Path) -> None:
     def source() -> Iterator[int]:
         yield from range(5)
@@ -291,6 +310,11 @@ def test_a_checkpoint_belongs_to_one_batch_at_a_time(tmp_path: Path) -> None:
         ({"retry": 0}, ValueError),
         ({"fsync": "often"}, ValueError),
         ({"serialize": str}, ValueError),
+        ({"lease_seconds": 0}, ValueError),
+        ({"lease_seconds": -5}, ValueError),
+        ({"lease_seconds": float("nan")}, ValueError),
+        ({"lease_seconds": "60"}, TypeError),
+        ({"checkpoint": "postgresql+psycopg://u:pw@h/db"}, ValueError),
     ],
 )
 def test_arguments_are_checked(arguments: dict[str, Any], error: type[Exception]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -197,6 +198,36 @@ async def test_it_is_on_a_loop_as_well(caught: list[int]) -> None:
         await llm_client.BatchManager(1).process_batch(range(100), processor)
     assert caught == [signal.SIGINT]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+async def test_a_handler_that_the_program_gave_its_loop_is_called_once_for_each_signal(presses: int) -> None:
+    loop, calls, mark = asyncio.get_running_loop(), [], asyncio.Event()
+    before = signal.getsignal(signal.SIGINT)
+    marker_before = signal.getsignal(signal.SIGUSR1)
+
+    async def processor(item: int) -> int:
+        if item == 1:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        return item
+
+    loop.add_signal_handler(signal.SIGINT, calls.append, "called")
+    loop.add_signal_handler(signal.SIGUSR1, mark.set)
+    try:
+        with pytest.raises(BatchStoppedError, match="done"):
+            await llm_client.BatchManager(1).process_batch(range(100), processor)
+        signal.raise_signal(signal.SIGUSR1)  # a loop hears of signals one after the other: this is the last
+        give_up = time.monotonic() + SECONDS
+        while not mark.is_set():
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.001)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGUSR1)
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGUSR1, marker_before)
+    assert calls == ["called"] * presses
 
 
 def test_one_signal_stops_all_batches_and_is_delivered_when_the_last_has_ended(caught: list[int]) -> None:

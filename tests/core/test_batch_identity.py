@@ -63,13 +63,29 @@ def test_items_of_unknown_content_need_a_key() -> None:
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=3000))
 def test_a_compact_map_counts_like_a_dict(numbers: list[int]) -> None:
-    counted = CompactMap("I")
+    counted = CompactMap(values="I")
     seen: dict[int, int] = {}
     for number in numbers:
         number = number or 1  # 0 and 1 share a place, which is as good as any collision
         assert counted.count(number) == seen.get(number, 0)
         seen[number] = seen.get(number, 0) + 1
     assert len(counted) == len(seen)
+
+
+def test_a_compact_map_counts_beyond_what_a_value_can_hold() -> None:
+    counted = CompactMap(values="B")
+    for round_ in range(1000):
+        assert [counted.count(key) for key in (5, 7 + (round_ << 32), 2**64 - 1)] == [round_, 0, round_]
+    assert len(counted) == 1002
+
+
+def test_a_compact_map_of_short_keys_finds_every_value_and_few_others() -> None:
+    kept = CompactMap(keys="I")
+    for number in range(5000):
+        kept.add(fingerprint(str(number)), number)
+    assert all(number in kept.find(fingerprint(str(number))) for number in range(5000))
+    kept.add(1 << 40, 5000)
+    assert list(kept.find(1 << 41)) == [5000]  # the lowest 32 bits are the same: whoever asks looks closer
 
 
 def test_a_compact_map_grows_and_keeps_everything() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from llm_client import AgentResult, CompletionResult, Conversation, EmbeddingResult, Usage
 from llm_client._core.batch_errors import TooManyFailuresError
-from llm_client._core.batch_options import length_of, retry_policy, returned_type, sync_seconds
+from llm_client._core.batch_options import check_checkpoint, length_of, retry_policy, returned_type, sync_seconds
 from llm_client._core.batch_outcome import (
     BatchFailure,
     Problem,
@@ -27,8 +27,15 @@ from llm_client._core.batch_outcome import (
 from llm_client._core.batch_summary import BatchSummary, Tally
 from llm_client._core.exceptions import RateLimitError
 from llm_client._core.retry import RetryPolicy
+from llm_client._core.v1 import Call, completion_dict
+from llm_client._core.vendor_batch import BatchRequest
 
 PRICED = Usage(10, 5, total_cost=0.5)
+
+
+def v1(status: Any, error: Any, output: Any = None) -> dict[str, Any]:
+    """What version 1 returned."""
+    return {"params": {}, "output": output, "usage": {}, "status": status, "error": error, "identifier": "a", "body": 1}
 
 
 class Odd:
@@ -47,6 +54,13 @@ class Odd:
         CompletionResult("hi"),
         EmbeddingResult([[1.0]]),
         {"output": "hi", "error": "OK", "status": 200},
+        {"status": 0, "error": None},
+        {"status": 404, "error": "a page that was looked for"},
+        v1(200, "OK", "hi"),
+        v1(201, None, "hi"),
+        v1(200, "the model refused: I'd rather not"),
+        v1(True, "x"),
+        completion_dict(Call("q", {}, {}), CompletionResult("", refusal="no"), "i", None, str),
     ],
 )
 def test_results_that_are_answers(result: Any) -> None:
@@ -60,9 +74,12 @@ def test_results_that_are_answers(result: Any) -> None:
         (CompletionResult(status=200, error="the answer does not have the wanted form"), "the answer does not", 200),
         (EmbeddingResult(status=503, error="refused"), "refused", 503),
         (AgentResult("", [], Conversation(), Usage(), status="max_turns", error="no final answer"), "no final", None),
-        ({"output": None, "error": "slow down", "status": 429}, "slow down", 429),
-        ({"output": None, "error": "the model refused: no", "status": 200}, "the model refused", 200),
-        ({"output": None, "error": None, "status": 500}, "500", 500),
+        (v1(429, "slow down"), "slow down", 429),
+        (v1(200, "the answer does not have the wanted form: it is no JSON", "x"), "wanted form", 200),
+        (v1(500, None), "500", 500),
+        (v1(503, "OK"), "503", 503),
+        (completion_dict(Call("q", {}, {}), CompletionResult(status=503, error="no"), "i", None, str), "no", 503),
+        (completion_dict(Call("q", {}, {}, "json"), CompletionResult("no JSON"), "i", None, str), "wanted form", 200),
     ],
 )
 def test_results_that_are_failures(result: Any, error: str, status: int | None) -> None:
@@ -130,6 +147,51 @@ def test_a_failure_shows_what_it_can_of_item_and_result() -> None:
     assert len(shown.item) < 2100
     assert "CompletionResult" in str(shown.result)
     assert "RuntimeError" in short_repr(Odd())
+
+
+def test_a_failure_shows_no_headers_and_no_keys() -> None:
+    item = {
+        "messages": [{"role": "user", "content": "what is an api_key?"}],
+        "extra_headers": {"Authorization": "Bearer s3cret", "x-run": "s3cret"},
+        "headers": ["s3cret"],
+        "client": {"api_key": "s3cret", "X-Api-Key": "s3cret", "openai_api_key": "s3cret", "authorization": "s3cret"},
+        "max_tokens": 7,
+    }
+    plain, hidden = "what is an api_key?", "[hidden]"
+    for given in (item, [item], (item, 1), {**item, "more": object()}, {**item, "more": "x" * 5000}):
+        shown = failure_of(Problem("x", "y"), given, 1).item
+        assert "s3cret" not in str(shown)
+        assert plain in str(shown)
+        assert hidden in str(shown)
+    shown = failure_of(Problem("x", "y"), item, 1).item
+    assert shown["extra_headers"] == {"Authorization": hidden, "x-run": hidden}
+    assert shown["max_tokens"] == 7
+    assert item["client"]["api_key"] == "s3cret"  # type: ignore[call-overload, index]
+    request = BatchRequest("hi", extra_headers={"Authorization": "s3cret"})
+    for given in (request, [request], {"request": request}):
+        shown = str(failure_of(Problem("x", "y"), given, 1).item)
+        assert "s3cret" not in shown
+        assert hidden in shown
+    harmless = BatchRequest("hi", temperature=0.5)
+    assert failure_of(Problem("x", "y"), harmless, 1).item == repr(harmless)
+    endless: list[Any] = []
+    endless.append(endless)
+    assert failure_of(Problem("x", "y"), endless, 1).item is not None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql+psycopg://u:s3cret@h/db", "mysql://u:s3cret@h", "u:s3cret@h://x", "s3://s3cret/x", "://s3cret"],
+)
+def test_addresses_of_no_database_that_can_be_used_are_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="a checkpoint is a file's path or postgresql://") as caught:
+        check_checkpoint(address)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("good", [None, "a.jsonl", "C:\\a.jsonl", "postgres://u:p@h/db", "postgresql://h/db"])
+def test_checkpoints_that_may_be(good: Any) -> None:
+    check_checkpoint(good)
 
 
 def test_a_batch_failure_is_like_a_failed_result() -> None:

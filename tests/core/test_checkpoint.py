@@ -98,3 +98,25 @@ def test_a_version_is_a_number(version: bytes) -> None:
 )
 def test_what_is_no_record(line: bytes) -> None:
     assert parse_line(line) is None
+
+
+@pytest.mark.parametrize("start", [b"x", b"\n\n[", b"\xff" * 10, b"{" + b" " * (1 << 17)])
+def test_a_file_that_cannot_be_ours_is_refused_at_its_first_bytes(start: bytes) -> None:
+    scanned = CheckpointScan("the checkpoint 'x'")
+    with pytest.raises(CheckpointError, match="no checkpoint of a batch"):
+        list(scanned.feed(start))
+
+
+def test_what_may_become_a_header_is_waited_for() -> None:
+    scanned = CheckpointScan("the checkpoint 'x'")
+    for byte in b'  { "version": 1,\t"format": "llm-client-batch" }\n':
+        assert scanned.is_new
+        assert list(scanned.feed(bytes([byte]))) == []
+    assert not scanned.is_new
+
+
+def test_a_line_of_many_pieces_is_put_together_once() -> None:
+    line = format_line(0, "0f", Codec().encode("x" * (1 << 16)))
+    _, found, last = scan(HEADER + line + line[:-1], piece=64)
+    assert found == [(len(HEADER), Record("0f"))]
+    assert last == Record("0f")

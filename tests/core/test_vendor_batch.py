@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llm_client._core.batch_errors import BatchStoppedError
 from llm_client._core.exceptions import SessionFileError
 from llm_client._core.vendor_batch import (
     BatchEmbedding,
@@ -24,11 +25,13 @@ from llm_client._core.vendor_batch import (
     Outcome,
     as_batch_request,
     check_key,
+    round_key,
     unanswered,
 )
 from llm_client._core.vendor_batch_answers import read_results, to_be_repeated
 from llm_client._core.vendor_batch_packing import Pack, Packer, Question
 from llm_client._core.wire import batch_anthropic, batch_openai
+from llm_client._core.wire.batch_json import read_page, read_status
 from llm_client.providers.types import CompletionResult
 
 # The machine that runs this may be busy with other things.
@@ -108,6 +111,26 @@ def test_names_of_submissions_are_short_and_plain() -> None:
             check_key(wrong)
     with pytest.raises(TypeError, match="key is a string"):
         check_key(7)
+
+
+@PATIENT
+@given(key=st.from_regex(r"[A-Za-z0-9_-]{1,48}", fullmatch=True), number=st.integers(0, 10_000))
+def test_names_of_further_rounds_fit_and_are_their_own(key: str, number: int) -> None:
+    name = round_key(key, number)
+    assert check_key(name) == round_key(key, number)
+    assert name == key or number
+    assert name != round_key(key, number + 1)
+
+
+def test_names_of_further_rounds_of_long_keys_differ() -> None:
+    assert round_key("night", 2) == "night-r2"
+    assert round_key("k" * 47 + "a", 1) != round_key("k" * 47 + "b", 1)
+
+
+def test_the_error_of_a_batch_travels_with_its_handles() -> None:
+    handle = BatchHandle("openai", "batch_1", "key", ("a", "b"), "m")
+    error = pickle.loads(pickle.dumps(BatchStoppedError("stopped", handles=[handle])))
+    assert (type(error), str(error), error.handles, error.summary) == (BatchStoppedError, "stopped", (handle,), None)
 
 
 # ------------------------------------------------------------ packing
@@ -229,7 +252,7 @@ def test_openais_words(word: str, state: str) -> None:
         "id": "batch_1", "status": word, "created_at": 5, "expires_at": None, "output_file_id": "f", "errors": None,
         "request_counts": {"total": 3, "completed": 2, "failed": 1}, "metadata": {"a": "b", "c": 1},
     }  # fmt: skip
-    status = batch_openai.read_status(json.dumps(body).encode())
+    status = read_status(batch_openai, json.dumps(body).encode())
     assert status is not None
     assert (status.id, status.state, status.vendor_state, status.done) == ("batch_1", state, word, state == "ended")
     assert (status.total, status.succeeded, status.failed) == (3, 2, 1)
@@ -243,13 +266,13 @@ def test_anthropics_words() -> None:
         "expires_at": "2026-01-02T00:00:00+00:00", "results_url": "https://x/results",
         "request_counts": {"processing": 0, "succeeded": 4, "errored": 3, "canceled": 2, "expired": 1},
     }  # fmt: skip
-    status = batch_anthropic.read_status(json.dumps(body).encode())
+    status = read_status(batch_anthropic, json.dumps(body).encode())
     assert status is not None
     assert status.done
     assert (status.total, status.succeeded, status.failed) == (10, 4, 6)
     assert (status.created_at, status.expires_at) == (1_767_225_600.0, 1_767_312_000.0)
     body.update(processing_status="canceling", created_at="yesterday", request_counts=None)
-    status = batch_anthropic.read_status(json.dumps(body).encode())
+    status = read_status(batch_anthropic, json.dumps(body).encode())
     assert status is not None
     assert (status.state, status.created_at, status.total) == ("canceling", None, 0)
 
@@ -273,7 +296,7 @@ vendor_like = st.dictionaries(
 @given(value=vendor_like | json_values)
 def test_no_answer_makes_a_reader_fail(wire: Any, value: Any) -> None:
     data = json.dumps(value).encode()
-    status, page, line = wire.read_status(data), wire.read_page(data), wire.read_line(value)
+    status, page, line = read_status(wire, data), read_page(wire, data), wire.read_line(value)
     assert status is None or isinstance(status, BatchStatus)
     assert page is None or isinstance(page[0], list)
     assert line is None or (isinstance(line[0], str) and 200 <= line[1].status < 600)
@@ -286,7 +309,7 @@ def test_no_answer_makes_a_reader_fail(wire: Any, value: Any) -> None:
 def test_no_bytes_make_a_reader_fail(wire: Any, data: bytes) -> None:
     outcomes, _ = read_results([data], wire.read_line)
     assert all(isinstance(name, str) for name in outcomes)
-    assert wire.read_status(data) is None or data
+    assert read_status(wire, data) is None or data
 
 
 # ------------------------------------------------------------ results

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from .._core.batch_codec import Codec
+from .._core.batch_elsewhere import Elsewhere
 from .._core.batch_errors import CheckpointError, raise_reason
 from .._core.batch_identity import Identities
-from .._core.batch_job import Ticket
-from .._core.batch_options import SYNC_SECONDS, length_of, retry_policy, returned_type, sync_seconds
+from .._core.batch_options import SYNC_SECONDS, check_checkpoint, length_of, retry_policy, returned_type, sync_seconds
 from .._core.batch_outcome import are_too_many, check_max_failures
 from .._core.batch_sql import is_address
 from .._core.batch_summary import BatchSummary, Tally
+from .._core.limit_checks import check_rate
 from .._core.log import logger
 from .._core.options import check_count
 from .._core.retry import RetryPolicy
@@ -25,7 +27,7 @@ from .batch_file import FailuresOnly, FileJob
 from .batch_job import Job, NoJob
 from .batch_postgres import LEASE_SECONDS, PostgresJobs
 from .batch_requests import RequestBatches
-from .batch_run import Entry, Run
+from .batch_run import Entry, Run, entries_of
 
 _log = logger("batch")
 
@@ -41,8 +43,13 @@ class BatchManager(RequestBatches):
         manager = BatchManager(max_workers=10, checkpoint_file="answers.jsonl")
         results = await manager.process_batch(requests, processor, desc="Asking")
 
-    An item fails when the processor raises, or returns a result whose `ok` is False. Failures are listed in
-    `failures.jsonl` beside the checkpoint, and asked again by the next run.
+    An item fails when the processor raises, or returns a result whose `ok` is False. Of dicts only those fail that are
+    whole results of version 1, with "params", "output", "usage", "identifier", "status" and "error", and whose status
+    is not one of 200 to 299, or whose error says something other than "OK" or that the model refused; all other dicts
+    are answers. Failures are listed in `failures.jsonl` beside the checkpoint, and asked again by the next run.
+
+    Where an answer cannot be recorded, as on a full disk, it is listed there, too, if this can be written; whoever
+    reads `process_stream` is given it; and the batch ends with the error when those in flight have ended.
 
     The first Ctrl-C stops the taking of items; those in flight end and are recorded. The second one leaves at once.
 
@@ -50,7 +57,8 @@ class BatchManager(RequestBatches):
         max_workers: How many items are worked on at the same time.
         checkpoint_file: Where answers are kept: JSON lines, only ever appended to. None keeps nothing.
         failures_file: Where failures are listed; unless given, `failures.jsonl` in the checkpoint's folder. Failures of
-            this checkpoint's earlier runs are taken out when a run begins.
+            this checkpoint's earlier runs are taken out when a run begins; of a job in PostgreSQL they stay, because
+            they may be another process's. Headers and keys in items are hidden.
         retry: How often an item is tried within a run: a RetryPolicy, or the number of tries in all; unless given,
             once. The providers' own retries come on top.
         max_failures: Stop when more items fail: a count, or a share such as 0.05; None goes on.
@@ -72,7 +80,8 @@ class BatchManager(RequestBatches):
         lease_seconds: There: how long an item stays taken by a process that was killed.
 
     Raises:
-        ValueError: A number is out of range, or only one of serialize and deserialize was given.
+        ValueError: A number is out of range, only one of serialize and deserialize was given, or checkpoint is the
+            address of something else than PostgreSQL.
         TypeError: An argument has the wrong type.
     """
 
@@ -101,6 +110,8 @@ class BatchManager(RequestBatches):
         if checkpoint is not None and checkpoint_file is not None:
             raise ValueError("checkpoint and checkpoint_file are two names of one thing: give one of them")
         self._checkpoint = checkpoint if checkpoint_file is None else checkpoint_file
+        check_checkpoint(self._checkpoint)
+        check_rate("lease_seconds", lease_seconds)
         self._postgres: PostgresJobs | None = None
         if isinstance(self._checkpoint, str) and is_address(self._checkpoint):
             self._postgres = PostgresJobs(self._checkpoint, job, failures_file, lease_seconds)
@@ -170,7 +181,9 @@ class BatchManager(RequestBatches):
         """Work on all items, and yield each `(index, result)` as it ends.
 
         No more items are taken than the workers need, and none while nobody asks for results: the input may be endless
-        or larger than memory. Of each different item some 15 bytes are kept where there is a checkpoint, else nothing.
+        or larger than memory. Where there is a checkpoint, some 15 bytes are kept of each different item, and some 20
+        of each answer that the file held at the start; with PostgreSQL also a few dozen items for each worker that
+        other processes work on, which are asked for again before more are taken. Without a checkpoint nothing is kept.
         An answer is recorded when it comes, not when it is read. Leaving the stream cancels what is in flight: at
         once where the stream is closed, else when it is collected.
 
@@ -203,7 +216,7 @@ class BatchManager(RequestBatches):
         self._brakes.append(brake)
         fatal: Exception | None = None
         too_many, reason = False, ""
-        elsewhere: list[Entry] = []
+        elsewhere: Elsewhere[Entry] = Elsewhere(self._max_workers)
         entries: Any = items
         make: Any = self._tickets(job, key or self._key)
         try:
@@ -218,18 +231,22 @@ class BatchManager(RequestBatches):
             with brake:
                 async with seam.beating(job.heartbeat, job.beat_seconds):
                     while True:
-                        elsewhere = []
-                        source = brake.source(entries, make)
-                        async with seam.closing(seam.pool(source, run.work, self._max_workers)) as ended:
+                        source = brake.source(entries, make, partial(self._again, elsewhere))
+                        pool = seam.pool(source, run.work, self._max_workers)
+                        async with seam.closing(source), seam.closing(pool) as ended:
                             try:
-                                async for (ticket, item), outcome in ended:
+                                async for entry, outcome in ended:
                                     if isinstance(outcome, Exception):
                                         fatal = fatal or outcome
                                         brake.pull()
                                         continue
                                     if outcome is None:
-                                        elsewhere.append((ticket, item))
+                                        due = seam.now() + job.poll_seconds
+                                        elsewhere.add(entry._replace(due=due), due)
                                         continue
+                                    if outcome.fatal is not None:
+                                        fatal = fatal or outcome.fatal
+                                        brake.pull()
                                     tally.count(
                                         outcome.result,
                                         failed=outcome.failed,
@@ -241,14 +258,13 @@ class BatchManager(RequestBatches):
                                     if are_too_many(self._max_failures, tally.failed, tally.ended, total):
                                         too_many = True
                                         brake.pull()
-                                    yield ticket.index, outcome.result
+                                    yield entry.ticket.index, outcome.result
                             except BaseException:
                                 brake.leave()
                                 raise
                         if not elsewhere or brake.pulled:
                             break
-                        await brake.sleep(job.poll_seconds)
-                        entries, make = elsewhere, _as_it_is
+                        entries, make = elsewhere.all(), _as_it_is
             await job.finish()
         finally:
             seconds = seam.now() - started
@@ -274,16 +290,10 @@ class BatchManager(RequestBatches):
         return NoJob() if self._failures is None else FailuresOnly(self._failures)
 
     def _tickets(self, job: Job, key: Callable[[Any], Any] | None) -> Callable[[Any], Entry]:
-        identities = Identities(key) if job.uses_keys else None
-        count = 0
+        return entries_of(Identities(key) if job.uses_keys else None)
 
-        def make(item: Any) -> Entry:
-            nonlocal count
-            ticket = Ticket(count, "" if identities is None else identities.of(item))
-            count += 1
-            return ticket, item
-
-        return make
+    def _again(self, elsewhere: Elsewhere[Entry]) -> Entry | None:
+        return elsewhere.next(seam.now()) if elsewhere else None
 
 
 def _as_it_is(entry: Entry) -> Entry:

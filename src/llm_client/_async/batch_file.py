@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .._core.batch_errors import CheckpointError
 from .._core.batch_job import MINE, Claim, ClaimState, Failure, Ticket
 from .._core.checkpoint import format_line
 from .._seam import _async as seam
@@ -58,8 +59,12 @@ class FileJob:
         return MINE if line is None else Claim(ClaimState.DONE, line)
 
     async def record(self, ticket: Ticket, payload: bytes) -> None:
-        if self._file.append(format_line(ticket.index, ticket.key, payload)):
-            await seam.offload(self._file.sync)
+        try:
+            if self._file.append(format_line(ticket.index, ticket.key, payload)):
+                await seam.offload(self._file.sync)
+        except CheckpointError as error:
+            self._failures.rescue(ticket, payload, error)
+            raise
 
     async def record_failure(self, ticket: Ticket, failure: Failure) -> None:
         if not self._closed:

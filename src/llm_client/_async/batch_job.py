@@ -12,8 +12,9 @@ class Job(Protocol):
 
     One object serves one run. Its methods are called by all workers of the batch at once: in the blocking face from
     several threads. The order of calls: `open`; then for each item `claim`, and where that said MINE exactly one of
-    `record`, `record_failure` and `release`; at the end `close`, once, however the run ended. Calls for items that were
-    in flight when the run was left at once may come after `close`: they do nothing.
+    `record`, `record_failure` and `release`, which also follows where one of the other two raised; at the end `close`,
+    once, however the run ended. Calls for items that were in flight when the run was left at once may come after
+    `close`: they do nothing.
 
     A job for several processes has a `beat_seconds`: while items are worked on, the batch calls `heartbeat` that often,
     and asks again every `poll_seconds` for items that are worked on elsewhere.
@@ -64,7 +65,10 @@ class Job(Protocol):
         ...
 
     def release(self, ticket: Ticket) -> None:
-        """Give an item back that was begun and not ended: the run was cancelled. Never waits and never raises."""
+        """Give an item back that was begun and not ended: the run was cancelled, or recording raised.
+
+        Never waits and never raises.
+        """
         ...
 
     async def heartbeat(self) -> None:

@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._core.batch_codec import Codec
 from .._core.batch_errors import CheckpointError, UnstorableResultError
+from .._core.batch_identity import Identities
 from .._core.batch_job import ClaimState, Failure, Ticket
 from .._core.batch_outcome import (
     BatchFailure,
@@ -20,6 +21,7 @@ from .._core.batch_outcome import (
     problem_of_result,
     short_repr,
 )
+from .._core.batch_requests import Asked
 from .._core.retry import RetryPolicy
 from .._seam import _async as seam
 from .batch_job import Job
@@ -35,6 +37,7 @@ class Ended:
         stored: Whether the answer was there already.
         attempts: How often it was tried now.
         reason: Of one that failed: why.
+        fatal: Why what came of it could not be recorded, which ends the batch; it then counts as failed.
     """
 
     result: Any
@@ -42,10 +45,38 @@ class Ended:
     stored: bool = False
     attempts: int = 1
     reason: str = ""
+    fatal: Exception | None = None
 
 
-Entry = tuple[Ticket, Any]
-"""An item and its ticket."""
+class Entry(NamedTuple):
+    """An item and its ticket.
+
+    Args:
+        ticket: Which it is.
+        item: What the processor is called with.
+        due: The moment before which it is not asked for again, as another process worked on it; 0 for at once.
+    """
+
+    ticket: Ticket
+    item: Any
+    due: float = 0.0
+
+
+def entries_of(identities: Identities | None) -> Callable[[Any], Entry]:
+    """What makes an entry of each item of the input, in its order.
+
+    Args:
+        identities: Gives the items their keys; None where nothing is kept.
+    """
+    count = 0
+
+    def make(item: Any) -> Entry:
+        nonlocal count
+        ticket = Ticket(count, "" if identities is None else identities.of(item))
+        count += 1
+        return Entry(ticket, item)
+
+    return make
 
 
 class Run:
@@ -82,11 +113,14 @@ class Run:
         """Work on one item; None where another process does.
 
         Raises:
-            CheckpointError: Its state cannot be read or written.
-            UnstorableResultError: Its result cannot be stored.
+            CheckpointError: Its state cannot be read.
             TypeError: The processor is one for the other face.
         """
-        ticket, item = entry
+        ticket, item, due = entry
+        if due:
+            await self._brake.sleep(due - seam.now())
+            if self._brake.pulled:
+                return None
         claim = await self._job.claim(ticket)
         if claim.state is ClaimState.ELSEWHERE:
             return None
@@ -95,7 +129,8 @@ class Run:
         ended = False
         try:
             outcome = await self._answer(ticket, item)
-            ended = True
+            # What cannot be stored is on record as a failure.
+            ended = outcome.fatal is None or isinstance(outcome.fatal, UnstorableResultError)
             return outcome
         finally:
             if not ended:
@@ -115,16 +150,20 @@ class Run:
             tried += 1
             result, raised, problem = await self._try(item)
             if problem is None:
-                await self._record(ticket, item, result, tried)
-                return Ended(result, attempts=tried)
-            delay = None if self._brake.pulled else delay_before_next(self._policy, tried, problem, random.random())
+                return await self._record(ticket, result, tried)
+            settled = isinstance(item, Asked) and item.settled
+            delay = (
+                None
+                if self._brake.pulled or settled
+                else delay_before_next(self._policy, tried, problem, random.random())
+            )
             if delay is not None:
                 await self._brake.sleep(delay)
             if delay is None or self._brake.pulled:
-                await self._job.record_failure(ticket, failure_of(problem, item, tried, result))
+                fatal = await self._fail(ticket, failure_of(problem, item, tried, result))
                 if raised is not None:
                     result = BatchFailure(ticket.index, problem.error, raised, tried)
-                return Ended(result, failed=True, attempts=tried, reason=problem.error)
+                return Ended(result, failed=True, attempts=tried, reason=problem.error, fatal=fatal)
 
     async def _try(self, item: Any) -> tuple[Any, Exception | None, Problem | None]:
         try:
@@ -140,18 +179,33 @@ class Run:
             return None, error, problem_of_exception(error)
         return result, None, problem_of_result(result)
 
-    async def _record(self, ticket: Ticket, item: Any, result: Any, tried: int) -> None:
+    async def _record(self, ticket: Ticket, result: Any, tried: int) -> Ended:
         if not self._job.uses_keys:
-            return
+            return Ended(result, attempts=tried)
+        fatal: Exception
         try:
             payload = self._codec.encode(result)
         except Exception as error:  # a serialize= of the user's may raise anything
             words = f"the result of item {ticket.index} cannot be stored: {error}"
             kind = type(result).__name__
             failure = Failure(words, kind, attempts=tried, item=None, result=short_repr(result))
-            await self._job.record_failure(ticket, failure)
-            raise UnstorableResultError(
+            fatal = await self._fail(ticket, failure) or UnstorableResultError(
                 f"{words}. Return JSON, one of this library's results, a pydantic model or a dataclass, or pass "
                 "serialize= and deserialize=. The result's repr stands in the list of failures."
-            ) from error
-        await self._job.record(ticket, payload)
+            )
+            fatal.__cause__ = fatal.__cause__ or error
+        else:
+            try:
+                await self._job.record(ticket, payload)
+                return Ended(result, attempts=tried)
+            except Exception as error:
+                fatal = error
+        # It has been paid: whoever reads the stream shall have it, although no checkpoint does.
+        return Ended(result, failed=True, attempts=tried, reason=str(fatal), fatal=fatal)
+
+    async def _fail(self, ticket: Ticket, failure: Failure) -> Exception | None:
+        try:
+            await self._job.record_failure(ticket, failure)
+        except Exception as error:
+            return error
+        return None

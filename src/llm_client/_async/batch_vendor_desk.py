@@ -18,6 +18,7 @@ from .._core.vendor_batch import BatchStatus, Intent, Outcome
 from .._core.vendor_batch_answers import read_results
 from .._core.vendor_batch_packing import BatchCodec, Pack
 from .._core.wire import batch_anthropic, batch_openai
+from .._core.wire.batch_json import read_page, read_status
 from .._seam import _async as seam
 from .batch_vendor_line import Line
 from .exchange import Answer
@@ -59,6 +60,10 @@ class Desk(Protocol):
             APIError: The vendor could not be asked.
             ValueError: The name belongs to other requests, or several batches could be the one.
         """
+        ...
+
+    async def lines(self, key: str) -> list[bytes]:
+        """The requests that were submitted under a name, as they stand in its batches; none where none are found."""
         ...
 
     async def status(self, name: str) -> BatchStatus:
@@ -106,7 +111,7 @@ class _VendorDesk:
 
     async def _page(self, query: str) -> tuple[list[BatchStatus], str | None]:
         body = await self._line.call("GET", f"{self._path}?{query}")
-        found: tuple[list[BatchStatus], str | None] | None = self._wire.read_page(body)
+        found = read_page(self._wire, body)
         if found is None:
             raise APIError("the server's answer is no list of batches", status=502)
         return found
@@ -123,7 +128,7 @@ class _VendorDesk:
             answer = await line.send("POST", self._path, body, headers=headers, policy=policy, once=True)
             status: BatchStatus | None = None
             if 200 <= answer.status < 300:
-                status = self._wire.read_status(answer.body)
+                status = read_status(self._wire, answer.body)
                 if status is not None:
                     return status
                 answer = Answer(502, answer.headers, answer.body, attempts=(Attempt(502),))
@@ -146,7 +151,7 @@ class _VendorDesk:
                 raise line.error(answer, "POST", self._path, note=note)
 
     def _status(self, body: bytes) -> BatchStatus:
-        status: BatchStatus | None = self._wire.read_status(body)
+        status = read_status(self._wire, body)
         if status is None:
             raise APIError("the server's answer is no batch", status=502)
         return status
@@ -197,6 +202,27 @@ class OpenAIDesk(_VendorDesk):
                 break
         return None
 
+    async def lines(self, key: str) -> list[bytes]:
+        """What the input files of the submission's batches hold."""
+        parts: dict[int, str] = {}
+        after = None
+        for _ in range(self._FEWEST_PAGES):
+            found, after = await self.page(after, batch_openai.PAGE)
+            for status in found:
+                part = batch_openai.part_of(status, key)
+                if part is not None:
+                    parts.setdefault(part, status.id)
+            if after is None:
+                break
+        lines: list[bytes] = []
+        for part in sorted(parts):
+            name = batch_openai.read_input_file(await self._line.call("GET", self._place(parts[part])))
+            if name is None:
+                raise APIError(f"batch {parts[part]} names no file of its requests", status=502)
+            content = await self._line.call("GET", f"{batch_openai.FILES_PATH}/{quote(name, safe='')}/content")
+            lines += content.splitlines(keepends=True)
+        return lines
+
     async def results(self, status: BatchStatus) -> dict[str, Outcome]:
         """The output file and the file of errors, each where there is one."""
         paths = [f"{batch_openai.FILES_PATH}/{quote(name, safe='')}/content" for name in status.results]
@@ -215,6 +241,10 @@ class AnthropicDesk(_VendorDesk):
         """What is to be written down: batches bear no names here, so which one was the newest before."""
         found, _ = await self.page(None, 1)
         return replace(pack.intent(key), newest=found[0].id if found else None)
+
+    async def lines(self, key: str) -> list[bytes]:
+        """None: batches bear no names here."""
+        return []
 
     async def create(self, pack: Pack, intent: Intent, known: set[str]) -> BatchStatus:
         """Make a batch."""

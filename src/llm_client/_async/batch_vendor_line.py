@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.endpoint import Endpoint
@@ -32,7 +32,7 @@ class Line:
 
     exchange: Exchange
     endpoint: Endpoint
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     timeouts: Timeouts
     policy: RetryPolicy
     explain: Callable[[Answer], Failure]

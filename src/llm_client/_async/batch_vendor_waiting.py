@@ -9,7 +9,7 @@ from typing import Any
 from .._core.exceptions import APIError
 from .._core.log import logger
 from .._core.retry import is_retryable
-from .._core.vendor_batch import BatchHandle, BatchStatus
+from .._core.vendor_batch import BatchHandle, BatchStatus, check_poll_interval
 from .._seam import _async as seam
 
 _log = logger("batch")
@@ -17,7 +17,7 @@ _log = logger("batch")
 _FIRST_POLL = 5.0
 _LONGEST_POLL = 60.0
 _SLOWER = 1.5
-_FAILED_POLLS = 60
+_HOUR = 3600.0
 _AT_ONCE = 100
 
 
@@ -52,13 +52,15 @@ async def wait_for(
         stopped: Says that somebody wants it to stop.
 
     Raises:
-        APIError: The vendor refuses to say, or could not be asked many times in a row.
+        APIError: The vendor refuses to say, or could not be asked for an hour.
+        TypeError: poll_interval is no number.
         ValueError: poll_interval is not above 0.
     """
-    if poll_interval is not None and not poll_interval > 0:
-        raise ValueError(f"poll_interval is a number of seconds above 0, got {poll_interval!r}")
+    check_poll_interval(poll_interval)
     seen = {handle.id: BatchStatus(handle.id, "running", "unknown") for handle in handles}
-    pause, failed = poll_interval or _FIRST_POLL, 0
+    pause = poll_interval or _FIRST_POLL
+    # Counted in time, not in looks: one bad minute of many batches is many failed looks.
+    failing_since: float | None = None
     while True:
         for handle in handles:
             if seen[handle.id].done:
@@ -66,17 +68,19 @@ async def wait_for(
             try:
                 status = seen[handle.id] = await look(handle)
             except APIError as error:
-                failed += 1
-                if failed > _FAILED_POLLS or not is_retryable(error.status or 500, {}):
+                now = seam.now()
+                if failing_since is None:
+                    failing_since = now
+                if now - failing_since >= _HOUR or not is_retryable(error.status or 500, {}):
                     raise
                 _log.warning("batch %s could not be looked at, which is tried again: %s", handle.id, error)
                 continue
-            failed = 0
+            failing_since = None
             if not status.done and on_status is not None:
                 await seam.resolve(on_status(status), "on_status")
-        now = time.time()
-        if all(status.done for status in seen.values()) or (until is not None and now >= until) or stopped():
+        clock = time.time()
+        if all(status.done for status in seen.values()) or (until is not None and clock >= until) or stopped():
             return [seen[handle.id] for handle in handles]
-        await sleep(pause if until is None else max(min(pause, until - now), 0.0))
+        await sleep(pause if until is None else max(min(pause, until - clock), 0.0))
         if poll_interval is None:
             pause = min(pause * _SLOWER, _LONGEST_POLL)

@@ -176,7 +176,7 @@ class Codec:
             for name, default in _FIELDS[kind]:
                 inner = getattr(value, name)
                 if default is MISSING or not (inner is default or (type(inner) is type(default) and inner == default)):
-                    record[name] = self._tagged(inner)
+                    record[name] = inner if type(inner) in _PLAIN else self._tagged(inner)
             return record
         if kind in _CONTAINERS:
             inners = [self._tagged(inner) for inner in value]

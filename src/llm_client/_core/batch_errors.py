@@ -2,7 +2,7 @@
 
 LLMClientError
   CheckpointError (ValueError)     a checkpoint is none, is of a newer version, in use, or cannot be written
-  BatchError                       the batch ended early; has .summary
+  BatchError                       the batch ended early; has .summary and .handles
     BatchStoppedError              somebody asked it to stop
     TooManyFailuresError           more items failed than max_failures allows
     UnstorableResultError          a result that no checkpoint can hold
@@ -10,12 +10,14 @@ LLMClientError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import LLMClientError
 
 if TYPE_CHECKING:
     from .batch_summary import BatchSummary
+    from .vendor_batch import BatchHandle
 
 
 class CheckpointError(LLMClientError, ValueError):
@@ -28,18 +30,23 @@ class BatchError(LLMClientError):
     Args:
         message: Why.
         summary: What was done until then.
+        handles: Batches at the vendor's that were made, and that nobody else remembers: `provider.batch` waits for
+            them and collects them.
     """
 
-    def __init__(self, message: str, *, summary: BatchSummary | None = None) -> None:
+    def __init__(
+        self, message: str, *, summary: BatchSummary | None = None, handles: Sequence[BatchHandle] = ()
+    ) -> None:
         super().__init__(message)
         self.summary = summary
+        self.handles = tuple(handles)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), str(self), self.summary))
+        return (_rebuild, (type(self), str(self), self.summary, self.handles))
 
 
-def _rebuild(kind: type[BatchError], message: str, summary: Any) -> BatchError:
-    return kind(message, summary=summary)
+def _rebuild(kind: type[BatchError], message: str, summary: Any, handles: Any = ()) -> BatchError:
+    return kind(message, summary=summary, handles=handles)
 
 
 class BatchStoppedError(BatchError):

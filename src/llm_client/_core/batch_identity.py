@@ -20,7 +20,7 @@ class Identities:
     sorted keys. Where an item holds more than JSON can, it is brought into the form that results are stored in. Of
     equal items the first is known by its digest alone, the second by its digest and 1, and so on.
 
-    Memory: some 20 bytes for each different item. Two different items that agree in 64 bits of their digests would
+    Memory: some 15 bytes for each different item. Two different items that agree in 64 bits of their digests would
     share a count, so that one gets a higher number than it should: it is then asked once more, never answered wrongly.
 
     Args:
@@ -31,7 +31,7 @@ class Identities:
 
     def __init__(self, key: Callable[[Any], Any] | None = None) -> None:
         self._key = key
-        self._seen = CompactMap("I")
+        self._seen = CompactMap(values="B")
         self._codec = Codec()
 
     def of(self, item: Any) -> str:

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import typing
 from collections.abc import Callable
 from typing import Any
 
 from .batch_outcome import ONCE
+from .batch_sql import is_address
 from .retry import RetryPolicy
 
 SYNC_SECONDS = 1.0
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+
+
+def check_checkpoint(checkpoint: str | os.PathLike[str] | None) -> None:
+    """Refuse an address that is none of a database: as a file's name it would make folders, named after a password.
+
+    Raises:
+        ValueError: It is such an address; the message does not show it.
+    """
+    if not isinstance(checkpoint, str) or is_address(checkpoint):
+        return
+    scheme, separator, _ = checkpoint.partition("://")
+    if separator:
+        shown = f"{scheme}://..." if _SCHEME.fullmatch(scheme) else "...://..."
+        raise ValueError(
+            f"a checkpoint is a file's path or postgresql://user:password@host:port/database, got an address {shown}"
+        )
 
 
 def sync_seconds(fsync: str | float | None) -> float | None:
@@ -47,8 +67,6 @@ def retry_policy(retry: RetryPolicy | int | None) -> RetryPolicy:
         return retry
     if isinstance(retry, bool) or not isinstance(retry, int):
         raise TypeError(f"retry is a RetryPolicy or the number of tries, got {retry!r}")
-    if retry < 1:
-        raise ValueError(f"retry counts all tries and is at least 1, got {retry}")
     if retry < 1:
         raise ValueError(f"retry counts all tries and is at least 1, got {retry}")
     return RetryPolicy(attempts=retry)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from . import jsons
@@ -16,6 +17,27 @@ ONCE = RetryPolicy(attempts=1)
 _UNKNOWN_STATUS = 500
 _SHORT = 2000
 _SAMPLE = 100
+_V1_MEMBERS = frozenset({"params", "output", "usage", "identifier", "status", "error"})
+_V1_ANSWERS = (None, "", "OK")
+_V1_REFUSAL = "the model refused"
+_HIDDEN = "[hidden]"
+_HEADERS = frozenset({"headers", "extra_headers", "default_headers"})
+_SECRETS = frozenset(
+    {
+        "authorization",
+        "proxy_authorization",
+        "api_key",
+        "apikey",
+        "access_token",
+        "auth_token",
+        "bearer_token",
+        "password",
+        "secret",
+        "client_secret",
+        "secret_key",
+    }
+)
+_DEEP = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +82,20 @@ class Problem:
 
 
 def problem_of_result(result: Any) -> Problem | None:
-    """Why a result is none: its `ok` is False, or it is a dict as version 1 returned them, with an error; else None."""
+    """Why a result is none: its `ok` is False, or it is a dict of version 1 that says so; else None.
+
+    A dict is one of version 1 when it has all members that those have; any other is an answer, whatever it holds. It is
+    judged as the CompletionResult that it was made of: a status of 200 to 299 is an answer, a refusal as well, but not
+    one with another error, such as an answer that does not have the wanted form.
+    """
     if isinstance(result, Mapping):
         status, error = result.get("status"), result.get("error")
-        if isinstance(status, bool) or not isinstance(status, int) or "error" not in result:
+        if isinstance(status, bool) or not isinstance(status, int) or not result.keys() >= _V1_MEMBERS:
             return None
-        if status == 200 and error in (None, "", "OK"):
+        if 200 <= status < 300 and (error in _V1_ANSWERS or str(error).startswith(_V1_REFUSAL)):
             return None
-        return Problem(str(error or f"the API answered with status {status}"), "dict", status)
+        said = f"the API answered with status {status}" if error in _V1_ANSWERS else str(error)
+        return Problem(said, "dict", status)
     if getattr(result, "ok", None) is not False:
         return None
     status, error = getattr(result, "status", None), getattr(result, "error", None)
@@ -106,7 +134,7 @@ def failure_of(problem: Problem, item: Any, attempts: int, result: Any = None) -
 
     Args:
         problem: Why.
-        item: The item; what is long, or no JSON, is shown as the start of its repr.
+        item: The item; what is long, or no JSON, is shown as the start of its repr. Headers and keys in it are hidden.
         attempts: How often it was tried.
         result: The failed result, None where the processor raised.
     """
@@ -121,12 +149,39 @@ def failure_of(problem: Problem, item: Any, attempts: int, result: Any = None) -
 
 
 def _shown(item: Any) -> Any:
+    item = _without_secrets(item)
     try:
         if len(jsons.canonical(item)) <= _SHORT:
             return item
     except TypeError:
         pass  # no JSON: its repr
     return short_repr(item)
+
+
+def _without_secrets(value: Any, depth: int = 0) -> Any:
+    """The same with hidden headers and keys; the very same object where there are none."""
+    if depth > _DEEP:
+        return "..."
+    if type(value) in (list, tuple):
+        items = type(value)(_without_secrets(item, depth + 1) for item in value)
+        return value if all(map(operator.is_, items, value)) else items
+    if isinstance(value, Mapping):
+        members = dict(value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        members = {item.name: getattr(value, item.name, None) for item in fields(value)}
+    else:
+        return value
+    shown = {name: _member(name, item, depth) for name, item in members.items()}
+    return value if all(shown[name] is item for name, item in members.items()) else shown
+
+
+def _member(name: Any, value: Any, depth: int) -> Any:
+    plain = name.lower().replace("-", "_").removeprefix("x_") if isinstance(name, str) else ""
+    if plain in _HEADERS and value is not None:
+        return dict.fromkeys(value, _HIDDEN) if isinstance(value, Mapping) else _HIDDEN
+    if (plain in _SECRETS and value is not None) or plain.endswith("_api_key"):
+        return _HIDDEN
+    return _without_secrets(value, depth + 1)
 
 
 def short_repr(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from .batch_codec import Codec
 from .messages import normalize_messages
 from .results import CompletionResult, EmbeddingResult
 from .tools import as_tool_list
-from .vendor_batch import BatchEmbedding, BatchRequest
+from .vendor_batch import MISSING, BatchEmbedding, BatchRequest
 from .vendor_batch_packing import Question
 
 Via = Literal["live", "vendor", "cheapest"]
@@ -35,12 +36,14 @@ class Asked:
         request: What is asked.
         content: What it is known by.
         key: Its ticket's key; set when there is a job.
+        settled: Whether its result is the vendor's last word, however often the manager tries.
     """
 
     index: int
     request: BatchRequest | BatchEmbedding
     content: Any
     key: str = field(default="", compare=False)
+    settled: bool = False
 
     def __repr__(self) -> str:
         return repr(self.request)
@@ -144,11 +147,42 @@ class Clock:
         return self.until is not None and now >= self.until
 
 
-def too_late(request: BatchRequest | BatchEmbedding, model: str) -> CompletionResult | EmbeddingResult:
-    """The result of a request whose batch had not ended at the deadline."""
-    words = "the deadline came before the vendor's answer; the next run with this checkpoint collects it"
+def check_reserve(seconds: Any) -> None:
+    """Refuse what is no time before a deadline.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is below 0, or without an end.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"reserve is a number of seconds, got {type(seconds).__name__}")
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"reserve is a number of seconds, at least 0, got {seconds!r}")
+
+
+def unanswered_request(
+    request: BatchRequest | BatchEmbedding, model: str, *, under_way: str | None, over: bool, kept: bool
+) -> CompletionResult | EmbeddingResult:
+    """The result of a request that the vendor gave no answer for.
+
+    Args:
+        request: What was asked.
+        model: The provider's.
+        under_way: The id of the batch that the vendor still works on, None where there is none.
+        over: Whether the deadline has come.
+        kept: Whether a checkpoint remembers the batch.
+    """
+    status, code = 408, LATE
+    if under_way is not None:
+        later = "the next run with this checkpoint collects it" if kept else f"batch {under_way} goes on"
+        words = f"the deadline came before the vendor's answer; {later}"
+    elif over:
+        words = "the deadline came before the request was handed to the vendor"
+    else:
+        status, code = 502, MISSING
+        words = "the vendor no longer has the batch of this request, or its results"
     kind = EmbeddingResult if isinstance(request, BatchEmbedding) else CompletionResult
-    return kind(status=408, error=words, error_code=LATE, model=model)
+    return kind(status=status, error=words, error_code=code, model=model)
 
 
 @dataclass(frozen=True, slots=True)

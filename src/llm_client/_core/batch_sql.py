@@ -47,7 +47,8 @@ JOIN = "INSERT INTO llm_client_batch (job, version) VALUES (%(job)s, %(version)s
 GET_VERSION = "SELECT version FROM llm_client_batch WHERE job = %(job)s"
 GET_TYPES = "SELECT DISTINCT unnest(types) FROM llm_client_batch_item WHERE job = %(job)s AND types <> '{}'"
 
-# A row that another transaction is about to take is skipped, not waited for: its item is worked on elsewhere.
+# A row that another transaction is about to take is skipped, not waited for: its item is worked on elsewhere. Whoever
+# asks for what is its own already has not heard the answer to its first claim: else its heartbeats kept it for ever.
 CLAIM = """
     WITH added AS (
         INSERT INTO llm_client_batch_item (job, key, owner, lease_until)
@@ -56,7 +57,8 @@ CLAIM = """
         RETURNING key
     ), free AS (
         SELECT key FROM llm_client_batch_item
-        WHERE job = %(job)s AND key = %(key)s AND result IS NULL AND (owner IS NULL OR lease_until < now())
+        WHERE job = %(job)s AND key = %(key)s AND result IS NULL
+            AND (owner IS NULL OR owner = %(owner)s OR lease_until < now())
         FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE llm_client_batch_item AS item

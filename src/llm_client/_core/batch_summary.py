@@ -15,7 +15,7 @@ class BatchSummary:
     Args:
         done: Items that have their answers, those from the checkpoint included.
         from_checkpoint: Of these: answered by an earlier run, or by another process; they cost this run nothing.
-        failed: Items without an answer; the next run tries them again.
+        failed: Items without an answer, or with one that could not be recorded; the next run tries them again.
         retried: Tries beyond the first, of all items.
         tokens: Tokens of this run's results, where they say: of failed ones, too. Not of tries that a later one
             replaced.

@@ -20,6 +20,7 @@ from .batch_errors import CheckpointError
 
 FORMAT = "llm-client-batch"
 VERSION = 1
+_LONGEST_HEADER = 1 << 16
 _START = re.compile(rb'\{"index":\d+,"key":"([0-9a-f.]+)",')
 HEADER = b'{"format":"%s","version":%d}\n' % (FORMAT.encode(), VERSION)
 
@@ -88,7 +89,7 @@ class CheckpointScan:
         self.types: set[str] = set()
         """Names of the user's types that the records hold."""
         self._name = name
-        self._tail = b""
+        self._tail: list[bytes] = []
         self._has_header = False
 
     def feed(self, data: bytes) -> Iterator[tuple[int, Record]]:
@@ -98,9 +99,11 @@ class CheckpointScan:
             CheckpointError: It is no checkpoint, or of a newer version.
         """
         lines = data.split(b"\n")
-        lines[0] = self._tail + lines[0]
-        self._tail = lines.pop()
-        for line in lines:
+        self._tail.append(lines[0])
+        if len(lines) > 1:
+            lines[0] = b"".join(self._tail)
+            self._tail = [lines[-1]]
+        for line in lines[:-1]:
             start, self.end = self.end, self.end + len(line) + 1
             if not self._has_header:
                 self._check_header(line)
@@ -111,6 +114,8 @@ class CheckpointScan:
             else:
                 self.types.update(record.types)
                 yield start, record
+        if not self._has_header:
+            self._check_start(b"".join(self._tail))
 
     def finish(self) -> Record | None:
         """The data has ended; the record that lacks only its line feed, None where what is left over is to be cut.
@@ -118,11 +123,12 @@ class CheckpointScan:
         Raises:
             CheckpointError: It is no checkpoint.
         """
+        tail = b"".join(self._tail)
         if not self._has_header:
-            if not HEADER.startswith(self._tail):  # else killed while it wrote its first line
-                raise self._foreign(self._tail)
+            if not HEADER.startswith(tail):  # else killed while it wrote its first line
+                raise self._foreign(tail)
             return None
-        record = parse_line(self._tail)
+        record = parse_line(tail)
         if record is not None:
             self.types.update(record.types)
         return record
@@ -131,6 +137,11 @@ class CheckpointScan:
     def is_new(self) -> bool:
         """Whether there is no header yet."""
         return not self._has_header
+
+    def _check_start(self, tail: bytes) -> None:
+        # At once: a large file of somebody else's, of one line, shall not be read to its end.
+        if tail.strip()[:1] not in (b"", b"{") or len(tail) > _LONGEST_HEADER:
+            raise self._foreign(tail)
 
     def _check_header(self, line: bytes) -> None:
         value: Any = None

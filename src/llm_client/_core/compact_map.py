@@ -1,25 +1,39 @@
-"""A map from 64-bit numbers to numbers that takes 12 or 16 bytes an entry, where a dict takes a hundred and more."""
+"""A map from evenly spread numbers to numbers: 9 to 16 bytes a place, where a dict takes a hundred and more."""
 
 from __future__ import annotations
 
-from array import array
+import mmap
 from collections.abc import Iterator
+from typing import Literal
 
+_Type = Literal["B", "I", "Q"]
 _FIRST_SIZE = 1024
 _FULL = 0.8
+_BYTES = {"B": 1, "I": 4, "Q": 8}
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+
+
+def _zeros(typecode: _Type, size: int) -> memoryview[int]:
+    # Pages of its own, and no array: what an array frees while it grows stays with the process, in pieces nobody uses.
+    return memoryview(mmap.mmap(-1, _BYTES[typecode] * size, **_PRIVATE)).cast(typecode)
 
 
 class CompactMap:
     """Open addressing with linear probing; several values may stand under one key. Nothing is ever removed.
 
     Args:
-        typecode: Of the values, as `array` knows them: "Q" for 64 bit, "I" for 32.
+        keys: How much of a key is kept: "Q" for 64 bit, "I" for its lowest 32, where values can be checked.
+        values: How much a value takes: "Q" for 64 bit, "I" for 32, "B" for 8.
     """
 
-    __slots__ = ("_count", "_keys", "_limit", "_size", "_typecode", "_values")
+    __slots__ = ("_count", "_key_type", "_keys", "_limit", "_many", "_mask", "_most", "_size", "_value_type", "_values")
 
-    def __init__(self, typecode: str = "Q") -> None:
-        self._typecode = typecode
+    def __init__(self, keys: _Type = "Q", values: _Type = "Q") -> None:
+        self._key_type: _Type = keys
+        self._value_type: _Type = values
+        self._mask = (1 << 8 * _BYTES[keys]) - 1
+        self._most = (1 << 8 * _BYTES[values]) - 1
+        self._many: dict[int, int] = {}
         self._count = 0
         self._allocate(_FIRST_SIZE)
 
@@ -29,8 +43,8 @@ class CompactMap:
     def _allocate(self, size: int) -> None:
         self._size = size
         self._limit = int(size * _FULL)
-        self._keys = array("Q", bytes(8 * size))
-        self._values = array(self._typecode, bytes(array(self._typecode).itemsize * size))
+        self._keys = _zeros(self._key_type, size)
+        self._values = _zeros(self._value_type, size)
 
     def add(self, key: int, value: int) -> None:
         """Put a value under a key, beside those that stand there.
@@ -41,7 +55,7 @@ class CompactMap:
         """
         if self._count >= self._limit:
             self._grow()
-        keys, size, key = self._keys, self._size, key or 1  # 0 marks a free place
+        keys, size, key = self._keys, self._size, key & self._mask or 1  # 0 marks a free place
         place = key % size
         while keys[place]:
             place = place + 1 if place + 1 < size else 0
@@ -50,8 +64,8 @@ class CompactMap:
         self._count += 1
 
     def find(self, key: int) -> Iterator[int]:
-        """The values under a key."""
-        keys, size, key = self._keys, self._size, key or 1
+        """The values under a key; where 32 bit of it are kept, also a few of other keys."""
+        keys, size, key = self._keys, self._size, key & self._mask or 1
         place = key % size
         while found := keys[place]:
             if found == key:
@@ -59,13 +73,17 @@ class CompactMap:
             place = place + 1 if place + 1 < size else 0
 
     def count(self, key: int) -> int:
-        """How often this was called for a key before; for maps in which one value stands under each key."""
-        keys, size, key = self._keys, self._size, key or 1
+        """How often this was called for a key before; for maps that nothing was added to."""
+        keys, size, key = self._keys, self._size, key & self._mask or 1
         place = key % size
         while found := keys[place]:
             if found == key:
                 before = self._values[place]
-                self._values[place] = before + 1
+                if before < self._most:
+                    self._values[place] = before + 1
+                else:  # few keys can be as frequent as that
+                    before = self._many.get(key, before)
+                    self._many[key] = before + 1
                 return before
             place = place + 1 if place + 1 < size else 0
         self.add(key, 1)
@@ -73,9 +91,13 @@ class CompactMap:
 
     def _grow(self) -> None:
         keys, values = self._keys, self._values
-        # By a half, odd sizes: doubling would need thrice the memory in the moment of growth.
-        self._allocate((self._size + self._size // 2) | 1)
-        self._count = 0
-        for place, key in enumerate(keys):
-            if key:
-                self.add(key, values[place])
+        # By a third, odd sizes: doubling would need thrice the memory in the moment of growth.
+        self._allocate((self._size + self._size // 3) | 1)
+        new_keys, new_values, size = self._keys, self._values, self._size
+        for old, key in enumerate(keys):
+            if key:  # as in `add`: a call for each would take most of the time of a long batch's map
+                place = key % size
+                while new_keys[place]:
+                    place = place + 1 if place + 1 < size else 0
+                new_keys[place] = key
+                new_values[place] = values[old]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal
 
 from . import saved
@@ -27,7 +29,8 @@ MISSING = "missing"
 
 _HANDLE = "llm-client batch handle"
 _VERSION = 1
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,48}")
+_LONGEST_KEY = 48
+_KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{_LONGEST_KEY}}}")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -142,6 +145,60 @@ def check_key(key: Any) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"key is 1 to 48 letters, digits, hyphens and underscores, got {key!r}")
     return key
+
+
+def round_key(key: str, number: int) -> str:
+    """The name of a further submission of the same requests: the same one in every process.
+
+    Args:
+        key: The first submission's.
+        number: Which submission, from 0.
+    """
+    if not number:
+        return key
+    name = f"{key}-r{number}"
+    if len(name) <= _LONGEST_KEY:
+        return name
+    rest = f"-{blake2b(key.encode(), digest_size=8).hexdigest()}-r{number}"
+    return key[: _LONGEST_KEY - len(rest)] + rest
+
+
+def check_rounds(rounds: Any) -> None:
+    """Refuse a number of submissions that is none.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is below 1.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int):
+        raise TypeError(f"rounds is a whole number, got {type(rounds).__name__}")
+    if rounds < 1:
+        raise ValueError(f"rounds counts all submissions and is at least 1, got {rounds!r}")
+
+
+def check_poll_interval(seconds: Any) -> None:
+    """Refuse a pause between two looks that is none; None stands for the usual one.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not above 0.
+    """
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"poll_interval is a number of seconds, got {type(seconds).__name__}")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"poll_interval is a number of seconds above 0, got {seconds!r}")
+
+
+def check_callback(name: str, value: Any) -> None:
+    """Refuse what cannot be called; None stands for no call.
+
+    Raises:
+        TypeError: Says what it is.
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is a function, got {type(value).__name__}")
 
 
 BatchState = Literal["running", "canceling", "ended"]

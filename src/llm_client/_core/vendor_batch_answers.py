@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from . import jsons
 from .profiles import ModelProfile
@@ -19,6 +19,8 @@ from .wire.request import CompletionRequest, Dialect, Failure
 
 TIER = "batch"
 """The service tier that the price table keeps the vendors' batch prices under."""
+
+_Result = TypeVar("_Result", CompletionResult, EmbeddingResult)
 
 _NO_WORDS = Failure("the vendor gave no reason")
 # Asking again changes nothing until somebody pays.
@@ -77,17 +79,7 @@ def completion_result(
         redact: Takes secrets out of words.
     """
     if not outcome.ok:
-        failure = outcome.failure or _NO_WORDS
-        words = redact(failure.message)
-        return CompletionResult(
-            status=outcome.status,
-            error=words,
-            error_code=failure.code,
-            request_id=outcome.request_id,
-            model=request.model,
-            provider=provider,
-            attempts=(Attempt(outcome.status, words),),
-        )
+        return _failed(CompletionResult(model=request.model, provider=provider), outcome, redact)
     result = dialect.parse_response(outcome.body, request)
     result = replace(
         result,
@@ -115,16 +107,7 @@ def embedding_result(
         redact: Takes secrets out of words.
     """
     if not outcome.ok:
-        failure = outcome.failure or _NO_WORDS
-        words = redact(failure.message)
-        return EmbeddingResult(
-            model=request.model,
-            status=outcome.status,
-            error=words,
-            error_code=failure.code,
-            request_id=outcome.request_id,
-            attempts=(Attempt(outcome.status, words),),
-        )
+        return _failed(EmbeddingResult(model=request.model), outcome, redact)
     if count is None:
         count = _vectors_in(outcome.body)
     result = openai_embeddings.parse_response(outcome.body, request, count)
@@ -134,6 +117,19 @@ def embedding_result(
         error=None if result.error is None else redact(result.error),
         request_id=outcome.request_id or result.request_id,
         attempts=(Attempt(result.status, result.error),),
+    )
+
+
+def _failed(result: _Result, outcome: Outcome, redact: Callable[[str], str]) -> _Result:
+    failure = outcome.failure or _NO_WORDS
+    words = redact(failure.message)
+    return replace(
+        result,
+        status=outcome.status,
+        error=words,
+        error_code=failure.code,
+        request_id=outcome.request_id,
+        attempts=(Attempt(outcome.status, words),),
     )
 
 

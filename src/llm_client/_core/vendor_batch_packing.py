@@ -142,6 +142,12 @@ class Packer:
         pack, self._pack = self._pack, None
         return pack
 
+    def ahead(self) -> Packer:
+        """Another one that knows the same names: to look through requests before they are put into batches."""
+        other = Packer(self._key, self._codec)
+        other._places = dict(self._places)
+        return other
+
     def _name(self, custom_id: str | None, position: int) -> str:
         name = f"{self._key}-{position}" if custom_id is None else custom_id
         pattern = self._codec.CUSTOM_ID

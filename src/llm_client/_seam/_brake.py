@@ -37,6 +37,8 @@ class BrakeBase:
         self.left = False
         """Whether the batch is being left at once."""
         self.by_signal = False
+        self.was_told = False
+        """Whether the program's own handler was called for that signal already."""
         self.exhausted = False
         """Whether the source came to its own end."""
         self.error: Exception | None = None
@@ -57,12 +59,15 @@ class BrakeBase:
     @property
     def owes_signal(self) -> bool:
         """Whether a Ctrl-C was caught that has to be delivered now: the last batch that it stopped has ended."""
-        return self.by_signal and not _ctrl_c.brakes
+        return self.by_signal and not self.was_told and not _ctrl_c.brakes
 
-    def _items(self, items: Iterable[T], make: Callable[[T], E]) -> Iterator[E]:
+    def _items(self, items: Iterable[T], make: Callable[[T], E], again: Callable[[], E | None]) -> Iterator[E]:
         try:
             source = iter(items)
             while not self.pulled:
+                if (earlier := again()) is not None:
+                    yield earlier
+                    continue
                 self.taking = threading.get_ident()
                 try:
                     item = next(source)
@@ -119,18 +124,30 @@ class _CtrlC:
             self._previous = previous
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
+        told = _is_a_loops(self._previous)
         if all(brake.by_signal for brake in self.brakes):
             self.restore()
-            signal.raise_signal(number)
+            if not told:
+                signal.raise_signal(number)
             return
         for brake in self.brakes:
             brake.by_signal = True
+            brake.was_told = told
             brake.pull()
         if sys.stderr is not None and sys.stderr.isatty():
             # Not print: a handler may have interrupted somebody who writes.
             os.write(2, b"\nstopping: what is in flight ends and is recorded; press Ctrl-C again to leave at once\n")
         if any(brake.taking == threading.get_ident() for brake in self.brakes):
             raise KeyboardInterrupt  # the source may never give another item: leave it; see `_items`
+
+
+def _is_a_loops(handler: Any) -> bool:
+    """Whether it is what `loop.add_signal_handler` of asyncio puts in: it does nothing.
+
+    The loop hears of a signal by the interpreter's wakeup file, whoever handles it; so the program's handler is called.
+    """
+    module, name = getattr(handler, "__module__", ""), getattr(handler, "__name__", "")
+    return (module, name) == ("asyncio.unix_events", "_sighandler_noop")
 
 
 _ctrl_c = _CtrlC()

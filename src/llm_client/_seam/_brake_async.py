@@ -6,9 +6,8 @@ import asyncio
 import functools
 import logging
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from . import _tasks
@@ -21,6 +20,10 @@ E = TypeVar("E")
 
 _log = logging.getLogger("llm_client.batch")
 _END: Any = object()
+
+
+def _nothing() -> None:
+    return None
 
 
 class Brake(BrakeBase):
@@ -45,19 +48,38 @@ class Brake(BrakeBase):
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def source(self, items: Iterable[T] | AsyncIterable[T], make: Callable[[T], E]) -> Iterable[E] | AsyncIterable[E]:
-        """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it."""
+    def source(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        make: Callable[[T], E],
+        again: Callable[[], E | None] = _nothing,
+    ) -> Iterable[E] | AsyncIterable[E]:
+        """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it.
+
+        An asynchronous generator is closed at the end, wherever that is.
+
+        Args:
+            items: The source.
+            make: Makes what is passed on.
+            again: Asked before each item is taken: what is to be passed on instead; None for nothing.
+        """
         self.exhausted = False
         if isinstance(items, AsyncIterable):
-            return self._async_items(items, make)
-        return self._items(items, make)
+            return self._async_items(items, make, again)
+        return self._items(items, make, again)
 
-    async def _async_items(self, items: AsyncIterable[T], make: Callable[[T], E]) -> AsyncIterator[E]:
+    async def _async_items(
+        self, items: AsyncIterable[T], make: Callable[[T], E], again: Callable[[], E | None]
+    ) -> AsyncIterator[E]:
         self._loop = asyncio.get_running_loop()
         self._waiting = self._loop.create_future()
+        source: AsyncIterator[T] | None = None
         try:
             source = aiter(items)
             while not self.pulled:
+                if (earlier := again()) is not None:
+                    yield earlier
+                    continue
                 item = await self._next(source)
                 if item is _END:
                     self.exhausted = not self.pulled
@@ -66,6 +88,8 @@ class Brake(BrakeBase):
         except Exception as error:
             self.error = error
             self.pull()
+        finally:
+            await _close(source)
 
     async def _next(self, source: AsyncIterator[T]) -> T:
         assert self._waiting is not None
@@ -130,6 +154,15 @@ class Brake(BrakeBase):
             await asyncio.sleep(0)
 
 
+async def _close(source: object) -> None:
+    if not isinstance(source, AsyncGenerator):
+        return
+    try:
+        await source.aclose()
+    except Exception as error:
+        _log.warning("the source of the items could not be closed: %s: %s", type(error).__name__, error)
+
+
 async def _after(source: AsyncIterator[T]) -> T:
     return await anext(source, _END)
 
@@ -140,31 +173,3 @@ def _is_being_cancelled() -> bool:
         return True
     cancelling = getattr(task, "cancelling", None)  # since Python 3.11
     return cancelling is not None and cancelling() > 0
-
-
-@asynccontextmanager
-async def beating(beat: Callable[[], Awaitable[None]], seconds: float | None) -> AsyncIterator[None]:
-    """Call a function every so many seconds while a block runs; what it raises is logged.
-
-    Args:
-        beat: What to call.
-        seconds: None calls nothing.
-    """
-    if seconds is None:
-        yield
-        return
-    task = asyncio.ensure_future(_beat(beat, seconds))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait((task,), timeout=DRAIN_SECONDS)
-
-
-async def _beat(beat: Callable[[], Awaitable[None]], seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await beat()
-        except Exception as error:
-            _log.warning("a heartbeat failed: %s: %s", type(error).__name__, error)

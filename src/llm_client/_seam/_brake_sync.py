@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Executor, Future
 from typing import Any, TypeVar
 
 from . import _crew, _interrupt
 from ._brake import SLICE_SECONDS, BrakeBase, WrongColour
 from ._colour import describe
-from ._threads import name_of, now, thread_name
+from ._threads import name_of, now
 
 T = TypeVar("T")
 E = TypeVar("E")
 
-_log = logging.getLogger("llm_client.batch")
+
+def _nothing() -> None:
+    return None
 
 
 class Brake(BrakeBase):
@@ -31,15 +29,23 @@ class Brake(BrakeBase):
         self._lines: set[_interrupt.Interruption] = set()
         self._futures: set[Future[Any]] = set()
 
-    def source(self, items: Iterable[T], make: Callable[[T], E]) -> Iterable[E]:
-        """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it."""
+    def source(
+        self, items: Iterable[T], make: Callable[[T], E], again: Callable[[], E | None] = _nothing
+    ) -> Iterable[E]:
+        """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it.
+
+        Args:
+            items: The source.
+            make: Makes what is passed on.
+            again: Asked before each item is taken: what is to be passed on instead; None for nothing.
+        """
         if hasattr(type(items), "__aiter__"):
             raise TypeError(
                 f"the items are {describe(items)}; the blocking face, llm_client.sync, takes plain iterables only."
                 " Use the asynchronous face, llm_client, with it."
             )
         self.exhausted = False
-        return self._items(items, make)
+        return self._items(items, make, again)
 
     def sleep(self, seconds: float) -> None:
         """Wait for some seconds, or until the brake is pulled."""
@@ -69,9 +75,17 @@ class Brake(BrakeBase):
             raise WrongColour(str(error)) from None
 
     def submit(self, executor: Executor, processor: Callable[[Any], Any], item: Any) -> Any:
-        """Call a processor in an executor, and wait for it."""
+        """Call a processor in an executor, and wait for it.
+
+        Raises:
+            CancelledError: The executor dropped the call, or the batch is being left.
+        """
+        if self.left:
+            raise CancelledError
         future = executor.submit(processor, item)
         self._futures.add(future)
+        if self.left:  # by another thread, which may have looked for calls to cancel just before
+            future.cancel()
         try:
             return future.result()
         finally:
@@ -90,33 +104,3 @@ class Brake(BrakeBase):
         """Let a Ctrl-C that was caught do what it would have done; to be called after the `with` block."""
         if self.owes_signal:
             signal.raise_signal(signal.SIGINT)
-
-
-@contextmanager
-def beating(beat: Callable[[], None], seconds: float | None) -> Iterator[None]:
-    """Call a function every so many seconds while a block runs, on a daemon thread; what it raises is logged.
-
-    Args:
-        beat: What to call.
-        seconds: None calls nothing.
-    """
-    if seconds is None:
-        yield
-        return
-    # A bare lock that is never given back: taking it is a wait that can be ended without taking another lock.
-    ended = threading.Lock()
-    ended.acquire()
-    context = copy_context()
-
-    def serve() -> None:
-        while not ended.acquire(timeout=seconds):
-            try:
-                context.run(beat)
-            except Exception as error:
-                _log.warning("a heartbeat failed: %s: %s", type(error).__name__, error)
-
-    threading.Thread(target=serve, name=thread_name("heartbeat"), daemon=True).start()
-    try:
-        yield
-    finally:
-        ended.release()

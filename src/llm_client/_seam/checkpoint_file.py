@@ -56,7 +56,7 @@ class CheckpointFile:
         self._closing = False
         self._broken: str | None = None
         self._dirty = False
-        self._index = CompactMap()
+        self._index = CompactMap(keys="I")  # whose line it is, the line itself says
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:

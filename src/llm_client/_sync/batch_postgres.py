@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,8 @@ _log = logger("batch")
 LEASE_SECONDS = 60.0
 """How long items stay taken that nobody says a word about: what a killed process costs the others."""
 _SERVER_SECONDS = 10.0
+_OPENING_SECONDS = 30.0
+"""Shorter than what follows: nothing has been paid yet, and a wrong address is no server that comes back."""
 _PATIENCE_SECONDS = 120.0
 _CONNECTIONS = 8
 
@@ -39,7 +42,7 @@ class PostgresJobs:
     Raises:
         ImportError: psycopg is not installed.
         TypeError: The job's name is no text.
-        ValueError: It cannot be used.
+        ValueError: It cannot be used, or the address cannot be read.
     """
 
     def __init__(
@@ -54,11 +57,12 @@ class PostgresJobs:
         self._lease = lease
         make = partial(seam.pg_pool, dsn, max_size=_CONNECTIONS, timeout=_SERVER_SECONDS)
         make()  # finds out now whether psycopg is there; a pool opens at first use
+        _check_address(dsn)
         self._pools = seam.per_loop(make)
 
     def begin(self) -> PostgresJob:
         """The job of one run."""
-        failures = None if self._failures is None else FailuresFile(self._failures, self._job)
+        failures = None if self._failures is None else FailuresFile(self._failures, self._job, shared=True)
         return PostgresJob(self._pools, self._job, failures, self._lease)
 
 
@@ -82,8 +86,9 @@ class PostgresJob:
         self._closed = False
 
     def open(self) -> frozenset[str]:
+        self._with_patience(self._pools.get().probe, _OPENING_SECONDS)
         if not (self._ask(batch_sql.IS_MADE))[0][0]:
-            self._create()
+            self._with_patience(self._create)
         self._ask(batch_sql.JOIN, version=batch_sql.VERSION)
         for (version,) in self._ask(batch_sql.GET_VERSION):
             batch_sql.check_version(version)
@@ -102,7 +107,12 @@ class PostgresJob:
         # The line's form, because it names the types of the user's that a result holds.
         line = parse_line(b'{"key":"k",%s' % payload[1:]) if b'"types"' in payload else None
         types = [] if line is None else list(line.types)
-        self._ask(batch_sql.RECORD, key=ticket.key, result=payload, types=types)
+        try:
+            self._ask(batch_sql.RECORD, key=ticket.key, result=payload, types=types)
+        except CheckpointError as error:
+            if self._failures is not None:
+                self._failures.rescue(ticket, payload, error)
+            raise
 
     def record_failure(self, ticket: Ticket, failure: Failure) -> None:
         if self._closed:
@@ -140,28 +150,65 @@ class PostgresJob:
             for statement in batch_sql.CREATE:
                 connection.execute(statement)
 
-    def _ask(self, statement: str, *, patience: float = _PATIENCE_SECONDS, **values: Any) -> list[Any]:
-        from psycopg import Error, OperationalError
-
+    def _ask(self, statement: str, *, patience: float | None = None, **values: Any) -> list[Any]:
         values = {"job": self._job, "owner": self._owner, **values}
+
+        def ask() -> list[Any]:
+            with self._pools.get().connection() as connection:
+                cursor = connection.execute(statement, values)
+                return cursor.fetchall() if cursor.description is not None else []
+
+        found: list[Any] = self._with_patience(ask, patience)
+        return found
+
+    def _with_patience(self, act: Callable[[], Any], patience: float | None = None) -> Any:
+        from psycopg import Error, OperationalError
+        from psycopg.errors import InsufficientPrivilege
+
+        patience = _PATIENCE_SECONDS if patience is None else patience
         began, pause = seam.now(), 0.1
         while True:
             try:
-                with self._pools.get().connection() as connection:
-                    cursor = connection.execute(statement, values)
-                    return cursor.fetchall() if cursor.description is not None else []
+                return act()
             except OperationalError as error:
                 waited = seam.now() - began
                 if waited > patience:
                     raise CheckpointError(
-                        f"PostgreSQL, which keeps the batch {self._job!r}, did not answer for {waited:.0f} s "
-                        f"({type(error).__name__}); what it was told before is kept: start again when it is back"
+                        f"PostgreSQL, which keeps the batch {self._job!r}, could not be reached for {waited:.0f} s "
+                        f"({_in_one_line(error)}); what it was told before is kept: start again when it is back"
                     ) from error
                 if pause == 0.1:
-                    _log.warning("the batch waits for PostgreSQL: %s", type(error).__name__)
+                    _log.warning("the batch waits for PostgreSQL: %s", _in_one_line(error))
                 seam.sleep(pause)
                 pause = min(pause * 2, 5.0)
+            except InsufficientPrivilege as error:
+                raise CheckpointError(
+                    f"PostgreSQL may not keep the batch {self._job!r} for this user: {_in_one_line(error)}. The tables "
+                    "llm_client_batch and llm_client_batch_item are made by the first run of a user who may CREATE; "
+                    "others need SELECT, INSERT and UPDATE on them"
+                ) from error
             except Error as error:
                 raise CheckpointError(
-                    f"PostgreSQL cannot keep the batch {self._job!r}: {type(error).__name__}: {error}"
+                    f"PostgreSQL cannot keep the batch {self._job!r}: {_in_one_line(error)}"
                 ) from error
+
+
+def _check_address(dsn: str) -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(dsn)
+        is_good = all(not port or port.isdecimal() for port in str(parts.get("port") or "").split(","))
+        is_good = is_good and "@" not in str(parts.get("host") or "")
+    except ProgrammingError:
+        is_good = False
+    if not is_good:  # raised here: the reason may quote a part of the password, and shall not be the error's context
+        raise ValueError(
+            "the address of PostgreSQL cannot be read: expected postgresql://user:password@host:port/database, where "
+            "/ @ : % and # in a password are percent-encoded (%2F for a slash)"
+        )
+
+
+def _in_one_line(error: Any) -> str:
+    return f"{type(error).__name__}: {' '.join((error.diag.message_primary or str(error)).split())}"

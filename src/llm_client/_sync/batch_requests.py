@@ -11,18 +11,24 @@ from functools import partial
 from typing import Any
 
 from .._core.batch_codec import Codec
-from .._core.batch_errors import BatchStoppedError, CheckpointError
+from .._core.batch_errors import CheckpointError
 from .._core.batch_requests import (
     RESERVE,
     Asked,
     Clock,
+    check_reserve,
     check_via,
     content_of_question,
     content_of_request,
     deadline_time,
 )
-from .._core.options import check_count
-from .._core.vendor_batch import BatchEmbedding, as_batch_request, check_requests
+from .._core.vendor_batch import (
+    BatchEmbedding,
+    as_batch_request,
+    check_poll_interval,
+    check_requests,
+    check_rounds,
+)
 from .._seam import _sync as seam
 from .batch_job import Job
 from .batch_vendor import VendorBatch
@@ -83,7 +89,9 @@ class RequestBatches:
         """
         if self._executor is not None:
             raise ValueError("process_requests() asks the provider in this process: use a manager without executor=")
-        check_count("rounds", rounds)
+        check_rounds(rounds)
+        check_poll_interval(poll_interval)
+        check_reserve(reserve)
         check_requests(requests)
         if not callable(getattr(provider, "complete", None)):
             raise TypeError(f"provider must be a provider of this face, got {type(provider).__name__}")
@@ -172,6 +180,8 @@ def ask_live(provider: Any, answers: dict[int, Any], item: Asked) -> Any:
     """The answer that the vendor's batch brought, else that of a live call."""
     known = answers.get(item.index)
     if known is not None:
+        # What the vendor failed at was submitted as often as the caller wanted.
+        item.settled = True
         return known
     request = item.request
     if isinstance(request, BatchEmbedding):
@@ -226,7 +236,7 @@ def ask_vendor(
             missing = []
             for item in asked:
                 pause_every(item.index + 1)
-                ticket, _ = tickets(item)
+                ticket = tickets(item).ticket
                 item.key = ticket.key or str(item.index)
                 claim = job.claim(ticket)
                 if claim.payload is None:
@@ -239,8 +249,5 @@ def ask_vendor(
         job.close()
     brake.obey()
     if brake.pulled:
-        raise BatchStoppedError(
-            f"the batch was stopped; {phase.waiting} batch(es) go on at the vendor, and the next run with this "
-            "checkpoint collects them"
-        )
+        raise phase.stopped()
     return answers

@@ -5,31 +5,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
-from .._core.exceptions import APIError
-from .._core.log import logger
 from .._core.results import CompletionResult, EmbeddingResult
 from .._core.vendor_batch import (
-    BatchEmbedding,
     BatchHandle,
-    BatchRequest,
     BatchStatus,
-    Intent,
-    Outcome,
     as_batch_request,
+    check_callback,
     check_key,
+    check_poll_interval,
     check_requests,
-    unanswered,
+    check_rounds,
+    round_key,
 )
 from .._core.vendor_batch_answers import to_be_repeated
 from .._core.vendor_batch_packing import Pack, Packer, Question
 from .._seam import _sync as seam
-from .batch_vendor_desk import Desk
+from .batch_vendor_steps import BatchSteps, naming
 from .batch_vendor_waiting import pause_every, wait_for
 
-_log = logger("batch")
 _Result: TypeAlias = "CompletionResult | EmbeddingResult"
 _Handles: TypeAlias = "list[BatchHandle]"
 _Statuses: TypeAlias = "list[BatchStatus]"
@@ -38,53 +34,12 @@ _Results: TypeAlias = "list[CompletionResult | EmbeddingResult]"
 _PAGE = 100
 
 
-class Asker(Protocol):
-    """What a batch needs of its provider."""
-
-    def batch_question(self, asked: BatchRequest | BatchEmbedding | None, kind: str) -> Question:
-        """A request as it goes into a batch."""
-        ...
-
-    def batch_stored(self, asked: BatchRequest | BatchEmbedding) -> CompletionResult | None:
-        """The answer in the provider's cache, where the request asks for it."""
-        ...
-
-    def batch_keep(self, asked: BatchRequest | BatchEmbedding, result: Any) -> None:
-        """Store an answer in the provider's cache, where the request asks for it."""
-        ...
-
-
-class VendorBatch:
+class VendorBatch(BatchSteps):
     """A provider's way to its vendor's Batch API: `provider.batch`.
 
     Requests go out with the arguments of `complete()` and `embed()`, and come back as the results that those return, at
-    the vendor's batch prices. More requests than a batch takes become several batches.
-
-    Args:
-        desk: The vendor's API.
-        asker: The provider, which makes requests of arguments and has a cache.
-        vendor: "openai" or "anthropic".
-        model: The provider's model.
-        base_url: The server, without secrets.
-        embeddings: Whether the model makes embeddings.
+    the vendor's batch prices. More requests than a batch takes become several batches. Made by the provider.
     """
-
-    def __init__(
-        self,
-        desk: Desk,
-        asker: Asker,
-        *,
-        vendor: str,
-        model: str,
-        base_url: str,
-        embeddings: bool,
-    ) -> None:
-        self._desk = desk
-        self._asker = asker
-        self._vendor = vendor
-        self._model = model
-        self._base_url = base_url
-        self._embeddings = embeddings
 
     def submit(
         self,
@@ -110,96 +65,61 @@ class VendorBatch:
 
         Raises:
             APIError: The vendor refused a batch. The message names the batches made before it.
+            BatchError: Something else went wrong after batches were made, such as `on_handle`; `__cause__` says what,
+                and `handles` are the batches.
             TypeError: An argument has the wrong type.
-            ValueError: There are no requests, one is out of range or beyond the limits, or a custom_id comes twice.
+            ValueError: There are no requests, one is out of range or beyond the limits, or a custom_id comes twice. In
+                a list this is found before the first batch is made.
         """
         check_requests(requests)
+        check_callback("on_handle", on_handle)
+        handles: _Handles = []
+        with naming(handles):
+            self._submit(requests, key, on_handle, handles)
+        return handles
+
+    def _submit(
+        self,
+        requests: Iterable[Any],
+        key: str | None,
+        on_handle: Callable[[BatchHandle], Any] | None,
+        handles: _Handles,
+    ) -> None:
         look_first = key is not None and self._desk.keeps_names
         name = f"b{uuid4().hex[:16]}" if key is None else check_key(key)
-        handles: _Handles = []
-        packer = Packer(name, self._desk.codec)
-        try:
-            for number, request in enumerate(requests, 1):
-                pause_every(number)
-                asked = as_batch_request(request, embeddings=self._embeddings)
-                full = packer.add(asked.custom_id, self.question(asked))
-                if full is not None:
-                    self._hand_over(full, name, look_first, handles, on_handle)
-            rest = packer.rest()
-            if rest is not None:
-                self._hand_over(rest, name, look_first, handles, on_handle)
-        except APIError as error:
-            if handles:
-                made = ", ".join(handle.id for handle in handles)
-                raise type(error)(
-                    f"{error.message}. These batches were made before and go on: {made}", status=error.status
-                ) from error
-            raise
-        if not handles:
+        known = {each.id for each in handles}
+        packer, first = Packer(name, self._desk.codec), True
+        for number, request in enumerate(requests, 1):
+            pause_every(number)
+            asked = as_batch_request(request, embeddings=self._embeddings)
+            full = packer.add(asked.custom_id, self.question(asked))
+            if full is None:
+                continue
+            if first and isinstance(requests, Sequence):
+                # There is more than one batch: what is wrong with a later one shall not cost the first.
+                further = (as_batch_request(each, embeddings=self._embeddings) for each in requests[number:])
+                self.look_ahead(packer, further)
+            first = False
+            self._hand_over(full, name, look_first, known, handles, on_handle)
+        rest = packer.rest()
+        if rest is None:
             raise ValueError("there are no requests to submit")
-        return handles
+        self._hand_over(rest, name, look_first, known, handles, on_handle)
 
     def _hand_over(
         self,
         pack: Pack,
         key: str,
         look_first: bool,
+        known: set[str],
         handles: _Handles,
         on_handle: Callable[[BatchHandle], Any] | None,
     ) -> None:
-        handle = self.send(pack, self.intend(pack, key), {each.id for each in handles}, look_first)
+        handle = self.send(pack, self.intend(pack, key), known, look_first)
+        known.add(handle.id)
         handles.append(handle)
         if on_handle is not None:
             seam.resolve(on_handle(handle), "on_handle")
-
-    def intend(self, pack: Pack, key: str) -> Intent:
-        """What to write down before `send`, so that a later process finds the batch. For this library's own use."""
-        return self._desk.intend(pack, key)
-
-    def send(self, pack: Pack, intent: Intent, known: set[str], look_first: bool) -> BatchHandle:
-        """Make the batch of a pack, or find the one that was made. For this library's own use.
-
-        Args:
-            pack: The requests.
-            intent: What `intend` gave, now or in an earlier process.
-            known: Ids of batches that it cannot be.
-            look_first: Whether it may have been made before. Vendors that keep no names find it only by an intent of
-                the earlier process.
-        """
-        status = self._desk.find(intent, known) if look_first else None
-        if status is None:
-            status = self._desk.create(pack, intent, known)
-        _log.info("batch %s: %d request(s)", status.id, len(pack.lines))
-        return self.handle(status.id, intent.key, tuple(pack.custom_ids), pack.kind)
-
-    def find(self, intent: Intent, known: set[str]) -> str | None:
-        """The id of the batch that an earlier process's intent led to. For this library's own use."""
-        status = self._desk.find(intent, known)
-        return None if status is None else status.id
-
-    def handle(
-        self, name: str, key: str, custom_ids: tuple[str, ...], kind: Literal["completion", "embedding"]
-    ) -> BatchHandle:
-        """The handle of one of this provider's batches. For this library's own use."""
-        return BatchHandle(self._vendor, name, key, custom_ids, self._model, kind, self._base_url)
-
-    @property
-    def available(self) -> bool:
-        """Whether this provider can reach the vendor's Batch API: not where it was made with `client=`."""
-        return self._desk.available
-
-    def question(self, request: BatchRequest | BatchEmbedding | None, kind: str = "completion") -> Question:
-        """A request as it goes out. For this library's own use.
-
-        Raises:
-            TypeError: An argument has the wrong type.
-            ValueError: An argument is out of range, or has no meaning in a batch.
-        """
-        return self._asker.batch_question(request, kind)
-
-    def packer(self, key: str) -> Packer:
-        """Puts requests into batches. For this library's own use."""
-        return Packer(key, self._desk.codec)
 
     def status(self, handle: BatchHandle | str) -> BatchStatus:
         """How far a batch is.
@@ -275,22 +195,6 @@ class VendorBatch:
                 pause_every(len(results))
         return results
 
-    def outcomes(self, handle: BatchHandle) -> Sequence[Outcome]:
-        """What became of each request of a batch, in order. For this library's own use.
-
-        Raises:
-            APIError: The vendor no longer has the results, or could not be asked.
-            ValueError: The batch has not ended.
-        """
-        status = self.status(handle)
-        if not status.done:
-            raise ValueError(f"batch {handle.id} has not ended ({status.vendor_state}): wait() for it first")
-        found = self._desk.results(status)
-        return [
-            found.get(custom_id) or unanswered(status, handle.custom_ids, position)
-            for position, custom_id in enumerate(handle.custom_ids)
-        ]
-
     def _readers(self, handles: _Handles, requests: Iterable[Any] | None) -> Sequence[Question]:
         total = sum(len(handle.custom_ids) for handle in handles)
         if requests is None:
@@ -339,48 +243,47 @@ class VendorBatch:
             requests: As in `submit()`.
             poll_interval: As in `wait()`.
             rounds: Submissions in all, the first one included.
-            key: As in `submit()`; the further ones get names made of it.
+            key: As in `submit()`; the further ones get names made of it. A run that was cut off is gone on with by the
+                same run under the same key, also where some of its answers are in the cache by now.
             on_handle: As in `submit()`.
 
         Returns:
             One result for each request, in the order of the requests.
 
         Raises:
-            APIError: The vendor refused a submission, or could not be asked.
+            APIError: The vendor refused a submission, or could not be asked. The message names the batches.
+            BatchError: As in `submit()`.
             TypeError: An argument has the wrong type.
-            ValueError: As in `submit()`, or rounds is below 1.
+            ValueError: As in `submit()`, or another argument is out of range.
         """
         check_requests(requests)
-        if rounds < 1:
-            raise ValueError(f"rounds counts all submissions and is at least 1, got {rounds!r}")
+        check_rounds(rounds)
+        check_poll_interval(poll_interval)
+        check_callback("on_handle", on_handle)
+        if key is not None:
+            check_key(key)
         asked = [as_batch_request(each, embeddings=self._embeddings) for each in requests]
         results: dict[int, _Result] = {}
-        left: list[int] = []
         for position, request in enumerate(asked):
             stored = self._asker.batch_stored(request)
-            if stored is None:
-                left.append(position)
-            else:
+            if stored is not None:
                 results[position] = stored
-        for number in range(rounds):
-            if not left:
-                break
-            chosen = [asked[position] for position in left]
-            name = f"{key}-r{number}" if key is not None and number else key
-            handles = self.submit(chosen, key=name, on_handle=on_handle)
-            self.wait(handles, poll_interval=poll_interval)
-            for position, result in zip(left, self.collect(handles, chosen), strict=True):
-                results[position] = result
-                self._asker.batch_keep(asked[position], result)
-            left = [position for position in left if to_be_repeated(results[position])]
+        if key is not None and 0 < len(results) < len(asked):
+            for position in self.submitted(key, asked, results):
+                del results[position]
+        left = [position for position in range(len(asked)) if position not in results]
+        made: _Handles = []
+        with naming(made):
+            for number in range(rounds):
+                if not left:
+                    break
+                chosen = [asked[position] for position in left]
+                before = len(made)
+                self._submit(chosen, None if key is None else round_key(key, number), on_handle, made)
+                handles = made[before:]
+                self.wait(handles, poll_interval=poll_interval)
+                for position, result in zip(left, self.collect(handles, chosen), strict=True):
+                    results[position] = result
+                    self._asker.batch_keep(asked[position], result)
+                left = [position for position in left if to_be_repeated(results[position])]
         return [results[position] for position in range(len(asked))]
-
-    def _id_of(self, handle: BatchHandle | str) -> str:
-        if isinstance(handle, str):
-            return handle
-        if handle.vendor != self._vendor or handle.base_url != self._base_url:
-            raise ValueError(
-                f"batch {handle.id} is {handle.vendor}'s at {handle.base_url or 'an unknown address'}; "
-                f"this provider speaks to {self._vendor} at {self._base_url}"
-            )
-        return handle.id

@@ -11,8 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from .._core import jsons
+from .._core.batch_errors import BatchStoppedError
 from .._core.batch_job import Ticket
-from .._core.batch_requests import Asked, Clock, LoggedBatch, logged_batches, too_late
+from .._core.batch_requests import Asked, Clock, LoggedBatch, logged_batches, unanswered_request
 from .._core.exceptions import APIError, NotFoundError
 from .._core.log import logger
 from .._core.vendor_batch import CANCELED, BatchHandle, Intent
@@ -38,6 +39,11 @@ class Notes:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._count = 0
+
+    @property
+    def kept(self) -> bool:
+        """Whether a later process can read them."""
+        return self._job.uses_keys
 
     def read(self) -> list[LoggedBatch]:
         """The batches that earlier runs made, or were about to make."""
@@ -96,10 +102,19 @@ class VendorPhase:
         self._known: set[str] = set()
         self._sent: list[_Sent] = []
 
-    @property
-    def waiting(self) -> int:
-        """How many batches the vendor still works on."""
-        return sum(not each.done for each in self._sent)
+    def stopped(self) -> BatchStoppedError:
+        """What to raise where somebody asked to stop: says what becomes of the batches."""
+        open_ones = [each.handle for each in self._sent if not each.done]
+        words = f"the batch was stopped; {len(open_ones)} batch(es) go on at the vendor"
+        if self._notes.kept:
+            return BatchStoppedError(f"{words}, and the next run with this checkpoint collects them", handles=open_ones)
+        handles = [each.handle for each in self._sent]
+        names = ", ".join(handle.id for handle in handles) or "none"
+        return BatchStoppedError(
+            f"{words}. There is no checkpoint that remembers what was submitted: {names}. The error's handles can be "
+            "passed to provider.batch.wait() and collect()",
+            handles=handles,
+        )
 
     def run(self, asked: Sequence[Asked]) -> dict[int, Any]:
         """The answers by the requests' positions; what has none is to be asked live.
@@ -120,21 +135,38 @@ class VendorPhase:
         answers.update((index, result) for index, result in found.items() if result.ok)
         left = [item for item in left if item.index not in answers]
         for _ in range(self._rounds):
-            under_way = {item.index for sent in earlier if not sent.done for item in sent.items if item is not None}
+            under_way = self._under_way()
             left = [item for item in left if item.index not in under_way]
             if not left or self._brake.pulled or not self._clock.may_submit(time.time()):
                 break
             found = self._gather(self._submit(left))
             answers.update(found)
-            left = [item for item in left if item.index in found and to_be_repeated(found[item.index])]
+            left = [item for item in left if item.index not in found or to_be_repeated(found[item.index])]
         return self._finish(asked, answers)
 
+    def _under_way(self) -> dict[int, str]:
+        """The batches that the vendor still works on, by the requests' positions."""
+        return {
+            item.index: sent.handle.id
+            for sent in self._sent
+            if not sent.done
+            for item in sent.items
+            if item is not None
+        }
+
     def _finish(self, asked: Sequence[Asked], answers: dict[int, Any]) -> dict[int, Any]:
+        under_way = self._under_way()
         for item in asked:
             known = answers.get(item.index)
             if self._clock.via == "vendor":
                 if known is None:
-                    answers[item.index] = too_late(item.request, self._provider.model)
+                    answers[item.index] = unanswered_request(
+                        item.request,
+                        self._provider.model,
+                        under_way=under_way.get(item.index),
+                        over=self._clock.is_over(time.time()),
+                        kept=self._notes.kept,
+                    )
             elif known is not None and self._clock.deadline is not None and to_be_repeated(known):
                 del answers[item.index]
         return answers
@@ -162,6 +194,7 @@ class VendorPhase:
 
     def _submit(self, items: Sequence[Asked]) -> list[_Sent]:
         key = f"b{uuid4().hex[:16]}"
+        first = True
         packer = self._batch.packer(key)
         sent: list[_Sent] = []
         packed: list[Asked] = []
@@ -169,6 +202,9 @@ class VendorPhase:
             pause_every(number)
             full = packer.add(item.request.custom_id, self._batch.question(item.request))
             if full is not None:
+                if first:
+                    self._batch.look_ahead(packer, (each.request for each in items[number:]))
+                first = False
                 sent.append(self._send(full, key, packed))
                 packed = []
                 if self._brake.pulled:

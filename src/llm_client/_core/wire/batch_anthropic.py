@@ -13,6 +13,7 @@ from typing import Any
 from .. import jsons
 from ..vendor_batch import BatchLimits, BatchState, BatchStatus, Intent, Outcome, canceled, expired, unreadable
 from .anthropic_errors import read_error
+from .batch_json import count_of
 
 NAME = "anthropic"
 PATH = "/v1/messages/batches"
@@ -50,22 +51,8 @@ def is_of(status: BatchStatus, intent: Intent) -> bool:
     return status.total == intent.count
 
 
-def read_status(body: bytes) -> BatchStatus | None:
-    """The batch in an answer, None where it holds none."""
-    return _status(_object(body))
-
-
-def read_page(body: bytes) -> tuple[list[BatchStatus], str | None] | None:
-    """The batches of a list, newest first, and where the next page begins; None where the answer is no list."""
-    value = _object(body)
-    data = value.get("data")
-    if not isinstance(data, list):
-        return None
-    found = [status for each in data if (status := _status(each)) is not None]
-    return found, found[-1].id if found and value.get("has_more") is True else None
-
-
-def _status(value: Any) -> BatchStatus | None:
+def status_of(value: Any) -> BatchStatus | None:
+    """The batch in a decoded object, None where it holds none."""
     if not isinstance(value, dict):
         return None
     name, word = value.get("id"), value.get("processing_status")
@@ -73,7 +60,9 @@ def _status(value: Any) -> BatchStatus | None:
         return None
     counts = value.get("request_counts")
     counts = counts if isinstance(counts, dict) else {}
-    number = {kind: _count(counts.get(kind)) for kind in ("processing", "succeeded", "errored", "canceled", "expired")}
+    number = {
+        kind: count_of(counts.get(kind)) for kind in ("processing", "succeeded", "errored", "canceled", "expired")
+    }
     state: BatchState = "running"
     if word == "ended":
         state = "ended"
@@ -114,18 +103,6 @@ def read_line(value: Any) -> tuple[str, Outcome] | None:
             return name, unreadable("an error without a word")
         return name, Outcome(failure.status or 500, failure=failure, request_id=failure.request_id)
     return name, unreadable(f"of the unknown kind {kind!r}")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = jsons.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def _seconds(value: Any) -> float | None:

@@ -21,6 +21,7 @@ from ..vendor_batch import (
     expired,
     unreadable,
 )
+from .batch_json import count_of, object_of
 from .broken import shown
 from .openai_errors import read_error
 from .request import Failure
@@ -76,9 +77,15 @@ def upload(lines: Sequence[bytes], boundary: str) -> tuple[str, bytes]:
 
 def read_file_id(body: bytes) -> str | None:
     """The id of an uploaded file, None where the answer holds none."""
-    value = _object(body)
+    value = object_of(body)
     found = value.get("id")
     return found if isinstance(found, str) and found else None
+
+
+def read_input_file(body: bytes) -> str | None:
+    """The id of the file that a batch's requests are in, None where the answer names none."""
+    found = object_of(body).get("input_file_id")
+    return found if _is_text(found) else None
 
 
 def create_body(file_id: str, path: str, intent: Intent) -> bytes:
@@ -91,6 +98,12 @@ def create_body(file_id: str, path: str, intent: Intent) -> bytes:
             "metadata": {_KEY: intent.key, _PART: str(intent.part), _DIGEST: intent.digest},
         }
     )
+
+
+def part_of(status: BatchStatus, key: str) -> int | None:
+    """Which part of the submission of a name a batch is, None where it is another one's."""
+    part = status.labels.get(_PART, "")
+    return int(part) if status.labels.get(_KEY) == key and part.isascii() and part.isdigit() else None
 
 
 def is_of(status: BatchStatus, intent: Intent) -> bool:
@@ -110,22 +123,8 @@ def is_of(status: BatchStatus, intent: Intent) -> bool:
     return True
 
 
-def read_status(body: bytes) -> BatchStatus | None:
-    """The batch in an answer, None where it holds none."""
-    return _status(_object(body))
-
-
-def read_page(body: bytes) -> tuple[list[BatchStatus], str | None] | None:
-    """The batches of a list, newest first, and where the next page begins; None where the answer is no list."""
-    value = _object(body)
-    data = value.get("data")
-    if not isinstance(data, list):
-        return None
-    found = [status for each in data if (status := _status(each)) is not None]
-    return found, found[-1].id if found and value.get("has_more") is True else None
-
-
-def _status(value: Any) -> BatchStatus | None:
+def status_of(value: Any) -> BatchStatus | None:
+    """The batch in a decoded object, None where it holds none."""
     if not isinstance(value, dict):
         return None
     name, word = value.get("id"), value.get("status")
@@ -144,9 +143,9 @@ def _status(value: Any) -> BatchStatus | None:
         id=name,
         state=state,
         vendor_state=word,
-        total=_count(counts.get("total")),
-        succeeded=_count(counts.get("completed")),
-        failed=_count(counts.get("failed")),
+        total=count_of(counts.get("total")),
+        succeeded=count_of(counts.get("completed")),
+        failed=count_of(counts.get("failed")),
         created_at=_seconds(value.get("created_at")),
         expires_at=_seconds(value.get("expires_at")),
         results=files,
@@ -210,20 +209,8 @@ def _failed(error: Mapping[str, Any]) -> Outcome:
     return Outcome(failure.status or 500, failure=failure)
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = jsons.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _is_text(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def _seconds(value: Any) -> float | None:
