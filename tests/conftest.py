@@ -23,8 +23,8 @@ def _clean_environment() -> None:
     os.environ["LLM_CLIENT_VOCABULARY_URL"] = "off"  # tests reach nothing beyond the loopback
 
 
-# No deadlines: a busy machine is no fault. With CI set the examples are the same in every run, so that a commit is judged
-# and not the day's luck; everywhere else each run looks at new ones.
+# No deadlines: a busy machine is no fault. With CI set the examples are the same in every run, so that a commit is
+# judged and not the day's luck; everywhere else each run looks at new ones.
 settings.register_profile(
     "suite",
     deadline=None,
