@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 _Type = Literal["B", "I", "Q"]
 _FIRST_SIZE = 1024
 _FULL = 0.8
 _BYTES = {"B": 1, "I": 4, "Q": 8}
-_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+_PRIVATE: dict[str, Any] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
 
 
 def _zeros(typecode: _Type, size: int) -> memoryview[int]:
