@@ -136,9 +136,9 @@ def test_repr_is_short():
     assert repr(tool(search_function())) == "<Tool 'search_database'>"
 
 
-def test_decoration_is_quick_and_imports_no_pydantic():
+def test_decoration_imports_no_pydantic():
     source = """
-import sys, time
+import sys
 from llm_client._core.tools import tool
 def search(query: str, limit: int = 10, names: list[str] = (), flag: bool | None = None) -> str:
     '''Search.
@@ -147,9 +147,6 @@ def search(query: str, limit: int = 10, names: list[str] = (), flag: bool | None
         query: What.
     '''
 tool(search)
-best = min(
-    (lambda start: (tool(search), time.perf_counter() - start)[1])(time.perf_counter()) for _ in range(200)
-)
 made = tool(search)
 assert 'docstring_parser' not in sys.modules
 made.to_dict()
@@ -157,11 +154,9 @@ made.prepare('{"query": "a", "limit": 3, "flag": null}')
 assert 'pydantic' not in sys.modules
 made.prepare('{"query": "a", "limit": "3"}')
 assert 'pydantic' in sys.modules
-print(best * 1e6)
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 100
 
 
 # --- What can be a tool
