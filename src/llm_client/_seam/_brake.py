@@ -21,6 +21,11 @@ SLICE_SECONDS = 0.2
 """How often a wait looks whether the brake was pulled."""
 
 
+def nothing() -> None:
+    """No item to be asked for again."""
+    return None
+
+
 class WrongColour(TypeError):
     """A processor of the other face: no failure of an item, but a mistake of the caller."""
 

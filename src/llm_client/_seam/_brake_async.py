@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from . import _tasks
-from ._brake import SLICE_SECONDS, BrakeBase
+from ._brake import SLICE_SECONDS, BrakeBase, nothing
 from ._colour import is_async_callable
 from ._threads import DRAIN_SECONDS, CallCancelled
 
@@ -20,10 +20,6 @@ E = TypeVar("E")
 
 _log = logging.getLogger("llm_client.batch")
 _END: Any = object()
-
-
-def _nothing() -> None:
-    return None
 
 
 class Brake(BrakeBase):
@@ -52,7 +48,7 @@ class Brake(BrakeBase):
         self,
         items: Iterable[T] | AsyncIterable[T],
         make: Callable[[T], E],
-        again: Callable[[], E | None] = _nothing,
+        again: Callable[[], E | None] = nothing,
     ) -> Iterable[E] | AsyncIterable[E]:
         """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it.
 

@@ -9,16 +9,12 @@ from concurrent.futures import CancelledError, Executor, Future
 from typing import Any, TypeVar
 
 from . import _crew, _interrupt
-from ._brake import SLICE_SECONDS, BrakeBase, WrongColour
+from ._brake import SLICE_SECONDS, BrakeBase, WrongColour, nothing
 from ._colour import describe
 from ._threads import name_of, now
 
 T = TypeVar("T")
 E = TypeVar("E")
-
-
-def _nothing() -> None:
-    return None
 
 
 class Brake(BrakeBase):
@@ -30,7 +26,7 @@ class Brake(BrakeBase):
         self._futures: set[Future[Any]] = set()
 
     def source(
-        self, items: Iterable[T], make: Callable[[T], E], again: Callable[[], E | None] = _nothing
+        self, items: Iterable[T], make: Callable[[T], E], again: Callable[[], E | None] = nothing
     ) -> Iterable[E]:
         """Pass items on, each as what `make` makes of it, until the brake is pulled; the source's errors pull it.
 
