@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from llm_client._core import breaker, limit_learning, retry
 from llm_client.testing import FakeAPI
 from support.servers import start_postgres, start_redis
 
@@ -40,6 +41,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _clean_environment()  # before any test module is imported: some settings are read at import
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_any_server() -> None:
+    """Ports come again: what an earlier test's server did is not held against a new one on its port."""
+    for known in (breaker._breakers, retry._budgets, limit_learning._shared):
+        known.clear()
 
 
 @pytest.fixture(scope="session")
